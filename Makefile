@@ -1,0 +1,45 @@
+# make setup · make hypotheses · make test · make lint · make report · make organisms
+# Each sets up what it needs. Nothing downloads a model or a data set.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: setup hypotheses test lint report organisms clean
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The verdict outcome is tested on every pytest since 9.0; each lies beside the others in the venv.
+$(VENV)/pytests/%: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ "pytest==$*.*"
+	@touch $@
+
+hypotheses: $(READY)
+	$(BIN)/python -m pytest hypotheses/ $(ARGS)
+
+test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
+	$(BIN)/python -m pytest tests/ $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+report: $(READY)
+	$(BIN)/python -m reports $(ARGS)
+
+organisms: $(READY)
+	$(BIN)/python -m lab.organisms train
+
+clean:
+	rm -rf results allure-results allure-report .pytest_cache .mypy_cache .ruff_cache

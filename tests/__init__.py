@@ -1,0 +1,1 @@
+"""Tests mirror lab/. Their names are claims; each can fail."""
