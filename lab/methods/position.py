@@ -1,0 +1,246 @@
+"""Does a choice between two depend on which is named first? Content and position, told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.estimate import Estimate
+from lab.stats import bootstrap, mean, proportion
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class PositionBias:
+    """What two orders of each pair say about position, and what about content.
+
+    Attributes
+    ----------
+    bias
+        b in logits: 1/2 ln(n_FF / n_SS), where n_FF and n_SS count pairs in which the first-named, or
+        the second-named, is chosen in both orders. Free of content strength; 0 is no bias, positive
+        favours the first-named.
+    share_second
+        Share of choices of the second-named (B): Wilson's interval for samples, Student's over pairs
+        for probabilities.
+    position_effect
+        Mean probability of the first-named, minus one half.
+    content_effect
+        Mean distance from one half of the probability of the preferred of a pair, averaged over both
+        orders: what is left of the preference when position is balanced.
+    swap_consistency
+        Share of pairs in which both orders pick the same one. Depends on how close the pairs are, and
+        is no measure of position bias.
+    content, position
+        [pairs] both parts in logits: (l1 - l2) / 2 and (l1 + l2) / 2 of the first-named's logits.
+    """
+
+    bias: Estimate
+    share_second: Estimate
+    position_effect: Estimate
+    content_effect: Estimate
+    swap_consistency: float
+    content: np.ndarray
+    position: np.ndarray
+
+    def plot(self, ax: Axes) -> None:
+        """Every pair by its content and its position part; without bias the cloud lies on the line."""
+        ax.axhline(0, color="0.6", linestyle=":")
+        ax.scatter(self.content, self.position, s=8, alpha=0.5)
+        e = self.bias
+        ax.axhline(e.value, color="C3", label=f"b = {e.value:.2f} [{e.low:.2f}, {e.high:.2f}]")
+        reach = 1.1 * max(1.0, float(np.abs(self.position).max()))
+        ax.set(
+            xlabel="content (logits for the pair's first)",
+            ylabel="position (logits for the first-named)",
+            ylim=(-reach, reach),
+            title="Each pair asked in both orders",
+        )
+        ax.legend(fontsize=7)
+
+
+def bias(p_first: np.ndarray, *, seed: int) -> PositionBias:
+    """Separates position from content.
+
+    Parameters
+    ----------
+    p_first
+        [pairs, 2] probability of choosing the first-named: column 0 with the pair as it stands, column
+        1 with the two swapped. Exact probabilities, or shares of samples.
+    seed
+        Of the bootstrap over pairs.
+
+    In the conditional logit model with an order effect (Davidson and Beaver 1977), P(first) is
+    sigmoid(c + b) in one order and sigmoid(b - c) in the other, so P(FF) / P(SS) = exp(2b) for any c.
+    Probabilities enter as expected counts.
+
+    Raises ValueError for a wrong shape, values outside [0, 1], or fewer than two pairs.
+    """
+    p = np.asarray(p_first, dtype=float)
+    if p.ndim != 2 or p.shape[1] != 2 or len(p) < 2:
+        raise ValueError(f"p_first needs shape [pairs, 2] with at least two pairs, not {p.shape}")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("p_first holds values that are no probabilities")
+    first_twice, second_twice = p[:, 0] * p[:, 1], (1 - p[:, 0]) * (1 - p[:, 1])
+    if first_twice.sum() == 0 or second_twice.sum() == 0:
+        raise ValueError(
+            "one position was never chosen in both orders of a pair, so the bias has no finite estimate; "
+            "add pairs, or use probabilities instead of samples"
+        )
+    logits = np.log(np.clip(p, 1e-12, 1)) - np.log(np.clip(1 - p, 1e-12, 1))
+    preferred = (p[:, 0] + 1 - p[:, 1]) / 2
+    return PositionBias(
+        bias=bootstrap(lambda w: 0.5 * np.log((w @ first_twice) / (w @ second_twice)), len(p), seed=seed),
+        share_second=_share(1 - p),
+        position_effect=mean(p.mean(1) - 0.5),
+        content_effect=mean(np.abs(preferred - 0.5)),
+        swap_consistency=float(np.mean((p[:, 0] > 0.5) != (p[:, 1] > 0.5))),
+        content=(logits[:, 0] - logits[:, 1]) / 2,
+        position=(logits[:, 0] + logits[:, 1]) / 2,
+    )
+
+
+def _share(p: np.ndarray) -> Estimate:
+    """Mean of choices [pairs, 2], which are samples where all are 0 or 1."""
+    if np.isin(p, (0, 1)).all():
+        return proportion(int(p.sum()), p.size)
+    return mean(p.mean(1), unit="%")
+
+
+@dataclass(frozen=True)
+class WinRates:
+    """How often one kind of task is chosen over all others, by where it stands.
+
+    Attributes
+    ----------
+    in_first, in_second
+        Win rate when it is named first, and when it is named second.
+    actual, expected
+        Its win rate over both, and what its places alone would give: the share of its comparisons in
+        each place times how often that place is chosen.
+    excess
+        actual - expected: what is left to content.
+    balanced
+        The mean of `in_first` and `in_second`: its win rate with position balanced.
+    """
+
+    in_first: Estimate
+    in_second: Estimate
+    actual: float
+    expected: float
+    excess: float
+    balanced: float
+
+
+def win_rates(p_first: np.ndarray, member: np.ndarray) -> WinRates:
+    """Splits the win rate of a kind of task by position.
+
+    Parameters
+    ----------
+    p_first
+        [pairs, 2], as in `bias`; NaN where an order was not asked.
+    member
+        [pairs, 2] whether the first and the second of a pair (as it stands) are of the kind. Pairs of
+        which both or neither are, are left out.
+
+    Raises ValueError where fewer than two comparisons have the kind in either place.
+    """
+    p, member = np.asarray(p_first, dtype=float), np.asarray(member, dtype=bool)
+    if p.shape != member.shape or p.ndim != 2 or p.shape[1] != 2:
+        raise ValueError(f"p_first {p.shape} and member {member.shape} must both have shape [pairs, 2]")
+    mixed = member[:, 0] != member[:, 1]
+    p, stands_first = p[mixed], member[mixed, 0]
+    # Column 0 names the pair's first one first, column 1 its second one.
+    named_first = np.concatenate([p[stands_first, 0], p[~stands_first, 1]])
+    named_second = 1 - np.concatenate([p[stands_first, 1], p[~stands_first, 0]])
+    named_first, named_second = (rates[~np.isnan(rates)] for rates in (named_first, named_second))
+    if min(named_first.size, named_second.size) < 2:
+        raise ValueError("the kind is compared with others fewer than twice in one of the places; add pairs")
+    asked = named_first.size + named_second.size
+    chose_first = (named_first.sum() + (1 - named_second).sum()) / asked
+    share_first = named_first.size / asked
+    actual = (named_first.sum() + named_second.sum()) / asked
+    expected = share_first * chose_first + (1 - share_first) * (1 - chose_first)
+    return WinRates(
+        in_first=mean(named_first, unit="%"),
+        in_second=mean(named_second, unit="%"),
+        actual=float(actual),
+        expected=float(expected),
+        excess=float(actual - expected),
+        balanced=float((named_first.mean() + named_second.mean()) / 2),
+    )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Utilities with a position term: P(first) = Phi(mu_first - mu_second + intercept).
+
+    `mu` [items] in probits, mean 0. `intercept` in probits, positive for the first-named; its interval
+    resamples pairs. `log_likelihood` in nats, of the choices as given.
+    """
+
+    mu: np.ndarray
+    intercept: Estimate
+    log_likelihood: float
+
+
+def fit(pairs: np.ndarray, p_first: np.ndarray, *, items: int, resamples: int = 200, seed: int) -> Fit:
+    """Thurstone's case V with a position term, by maximum likelihood.
+
+    Parameters
+    ----------
+    pairs
+        [pairs, 2] indices of the items, the pair as it stands.
+    p_first
+        [pairs, 2], as in `bias`.
+    items
+        How many there are. Those that are never compared stay at 0.
+    resamples
+        Refits on resampled pairs, for the intercept's interval.
+
+    A penalty of 0.001 mu^2 keeps items that never lose finite. Raises ValueError for shapes that do not
+    match, and RuntimeError where the fit does not converge.
+    """
+    pairs, p = np.asarray(pairs, dtype=int), np.asarray(p_first, dtype=float)
+    if pairs.shape != p.shape or pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.min() < 0 or pairs.max() >= items:
+        raise ValueError(f"pairs {pairs.shape} and p_first {p.shape} must be [pairs, 2] of items 0 to {items - 1}")
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    chosen = np.concatenate([p[:, 0], p[:, 1]])
+    best, value = _maximise(both, chosen, np.ones(len(chosen)), np.zeros(items + 1))
+    rng, draws = np.random.default_rng(seed), np.empty(resamples)
+    for i in range(resamples):
+        weight = np.tile(np.bincount(rng.integers(len(pairs), size=len(pairs)), minlength=len(pairs)), 2)
+        draws[i] = _maximise(both, chosen, weight, best)[0][-1]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    at = float(best[-1])
+    intercept = Estimate(at, min(float(low), at), max(float(high), at), len(pairs), "probit, bootstrap")
+    return Fit(best[:-1] - best[:-1].mean(), intercept, value)
+
+
+def _maximise(pairs: np.ndarray, chosen: np.ndarray, weight: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float]:
+    """Parameters [items + 1] (utilities, then the position term) of greatest likelihood, and that likelihood."""
+    from scipy.optimize import minimize
+    from scipy.special import log_ndtr
+
+    first, second, items = pairs[:, 0], pairs[:, 1], len(start) - 1
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        mu = theta[:-1]
+        z = mu[first] - mu[second] + theta[-1]
+        for_first, for_second = log_ndtr(z), log_ndtr(-z)
+        log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
+        slope = weight * (chosen * np.exp(log_density - for_first) - (1 - chosen) * np.exp(log_density - for_second))
+        gradient = np.append(
+            np.bincount(second, slope, items) - np.bincount(first, slope, items) + 0.002 * mu, -slope.sum()
+        )
+        likelihood = (weight * (chosen * for_first + (1 - chosen) * for_second)).sum()
+        return -likelihood + 0.001 * (mu**2).sum(), gradient
+
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-6})
+    if not np.isfinite(found.fun) or np.abs(found.jac).max() > 1e-2:
+        raise RuntimeError(f"the utilities did not converge: {found.message}")
+    return found.x, -float(found.fun)
