@@ -1,0 +1,17 @@
+"""What can be wrong with a subject or with what it is asked? Each error is one line that says what to do."""
+
+
+class SubjectError(ValueError):
+    """Anything a user can mend. Its text is one line: what was wrong, what was found, what to do."""
+
+
+class LoadError(SubjectError):
+    """The model cannot be loaded: unknown name, folder without weights, no network."""
+
+
+class StructureError(SubjectError):
+    """The model's modules are not laid out as a decoder with a list of blocks."""
+
+
+class PromptError(SubjectError):
+    """The prompts cannot be given to this model: none at all, an empty one, or one beyond the context."""
