@@ -1,0 +1,186 @@
+"""What did a run find? `summary_table.md` to read, `statistics.json` to compute with, three files an experiment.
+
+All are made from the journal alone. The first two hold no time and no run's name, so equal runs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lab.estimate import Estimate
+from lab.evidence.notebook import file_name
+
+KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
+
+
+@dataclass
+class Measure:
+    """One measured estimate, and every claim that was made about it, with what each came to."""
+
+    estimate: dict[str, Any]
+    claims: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def read(self) -> Estimate:
+        return Estimate(**self.estimate)
+
+    @property
+    def bar(self) -> str:
+        return ", ".join(claim["claim"] for claim in self.claims)
+
+
+@dataclass
+class CellRecord:
+    """All that the journal knows of one cell."""
+
+    cell: str
+    experiment: str
+    claim: str
+    phase: str
+    subject: str
+    params: dict[str, str]
+    knobs: dict[str, Any]
+    seed: int
+    negative: str | None
+    measures: list[Measure] = field(default_factory=list)
+    controls: list[dict[str, str]] = field(default_factory=list)
+    reported: dict[str, Any] = field(default_factory=dict)
+    plots: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    started: str = ""
+    finished: str = ""
+    verdict: str = "INVALID"
+    reason: str = "it never finished: its process ended"
+
+    @property
+    def shown_verdict(self) -> str:
+        """The verdict as tables print it; of a negative control they say whether it was refuted, as it must be."""
+        if not self.negative or self.verdict in ("INVALID", "SKIPPED"):
+            return self.verdict
+        return f"{self.verdict} ({KNOWN if self.verdict == 'FAIL' else NOT_REFUTED})"
+
+    @property
+    def asked(self) -> str:
+        """Of whom, and with which parameters beside the models."""
+        others = [f"{name}={value}" for name, value in self.params.items() if name not in ("model", "other_model")]
+        return " ".join(part for part in (self.subject, *others) if part)
+
+
+def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
+    """The cells of a journal, sorted by name. A cell that was started again is taken from its last start."""
+    cells: dict[str, CellRecord] = {}
+    for event in sorted(events, key=lambda event: str(event["time"])):  # stable: equal times keep their file's order
+        key, kind = event["cell"], event["event"]
+        if kind == "started":
+            known = {"experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative"}
+            cells[key] = CellRecord(cell=key, started=event["time"], **{name: event[name] for name in known})
+            continue
+        cell = cells[key]
+        if kind == "measured":
+            cell.measures.append(Measure(event["estimate"]))
+        elif kind == "judged":
+            measure = next(m for m in cell.measures if m.estimate["name"] == event["name"])
+            measure.claims.append({name: event[name] for name in ("claim", "outcome", "reason", "point")})
+        elif kind == "control":
+            cell.controls.append({name: event[name] for name in ("name", "outcome", "reason")})
+        elif kind == "report":
+            cell.reported.update(event["values"])
+        elif kind == "plot":
+            cell.plots[event["name"]] = event["file"]
+        elif kind == "rows":
+            cell.rows[event["name"]] = event["rows"]
+        elif kind == "finished":
+            cell.verdict, cell.reason, cell.finished = event["verdict"], event["reason"], event["time"]
+    return [cells[key] for key in sorted(cells)]
+
+
+def summary_table(cells: list[CellRecord]) -> str:
+    """The Markdown table: one line a measure, or one for a cell that measured nothing."""
+    lines = [
+        "| Experiment | Metric | Value | 95% CI | p-value | Bar | Verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for cell in cells:
+        measures: list[Measure | None] = [*cell.measures] or [None]
+        lines += ["| " + " | ".join(_row(cell, measure)) + " |" for measure in measures]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
+    if measure is None:
+        return [cell.cell, "", "", "", "", "", cell.shown_verdict]
+    e = measure.read
+    level = "" if e.level == 0.95 else f" ({100 * e.level:g} %)"
+    p = "" if e.p is None else ("< 0.001" if e.p < 0.001 else f"{e.p:.3f}")
+    return [cell.cell, e.name, e._show(e.value), e.interval + level, p, measure.bar, cell.shown_verdict]
+
+
+def entry(cell: CellRecord) -> dict[str, Any]:
+    """A cell as JSON, without what differs between equal runs and without raw rows."""
+    return {name: value for name, value in asdict(cell).items() if name not in ("started", "finished", "rows")}
+
+
+def statistics(cells: list[CellRecord]) -> str:
+    """The cells as JSON, one entry a cell."""
+    return _json([entry(cell) for cell in cells])
+
+
+def write_tables(cells: list[CellRecord], results: Path) -> list[Path]:
+    """Writes the two tables, and each experiment's own three files, into `results`; each whole or not at all."""
+    files = {"summary_table.md": summary_table(cells), "statistics.json": statistics(cells)}
+    for name in sorted({cell.experiment for cell in cells}):
+        files |= experiment_files([cell for cell in cells if cell.experiment == name])
+    return [_write(results / name, text) for name, text in files.items()]
+
+
+def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
+    """An experiment's summary, raw results and readable output, as PHASE/ID_summary.md, ID_results.json, ID_output.txt.
+
+    These hold dates and durations, and the raw rows.
+    """
+    first = cells[0]
+    stem = f"{file_name(first.phase).replace('-', '_')}/{file_name(first.experiment).lower()}"
+    begun = min(datetime.fromisoformat(cell.started) for cell in cells)
+    spent = sum(
+        (datetime.fromisoformat(cell.finished or cell.started) - datetime.fromisoformat(cell.started)).total_seconds()
+        for cell in cells
+    )
+    summary = [
+        f"# {first.experiment}: {first.claim}",
+        f"- Date: {begun:%Y-%m-%d}",
+        f"- Duration: {spent / 60:.1f} minutes",
+    ]
+    output = [f"{first.experiment}: {first.claim}"]
+    for cell in cells:
+        summary += ["", f"## {cell.asked or first.experiment}", ""]
+        summary += [f"- {m.read.name}: {m.read._show(m.read.value)} {m.read.interval}" for m in cell.measures]
+        summary += [f"- Result: {cell.shown_verdict}"]
+        output += ["", f"{cell.started} {cell.cell}"]
+        output += [f"  control {c['outcome']}: {c['name']}: {c['reason']}" for c in cell.controls]
+        output += [f"  {claim['outcome']}: {claim['reason']}" for m in cell.measures for claim in m.claims]
+        output += [f"  reported {name}: {json.dumps(value)}" for name, value in sorted(cell.reported.items())]
+        output += [f"{cell.finished} {cell.shown_verdict}: {cell.reason}"]
+    results = [entry(cell) | {"started": cell.started, "finished": cell.finished, "rows": cell.rows} for cell in cells]
+    return {
+        f"{stem}_summary.md": "\n".join(summary) + "\n",
+        f"{stem}_results.json": _json(results),
+        f"{stem}_output.txt": "\n".join(output) + "\n",
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
