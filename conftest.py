@@ -1,0 +1,3 @@
+"""Brings the data sets of fixtures/ to the hypotheses. The plugin itself comes by its entry point."""
+
+pytest_plugins = ["fixtures.datasets"]

@@ -1,0 +1,160 @@
+"""Which cells does an experiment have, and with which knobs? Subjects become test ids; bad knobs become one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from lab.evidence.journal import plain
+from lab.plugin.experiment import Experiment, experiment_of, parse_knob
+from lab.plugin.options import SETTINGS, Settings
+
+EXPERIMENT = pytest.StashKey[Experiment]()
+KNOBS = pytest.StashKey[Mapping[str, Any]]()
+_PROBLEM = pytest.StashKey[str]()
+UNTRAINED = "untrained"
+"""The name in `negative` that stands for every untrained twin; `untrained:NAME` is the twin of NAME."""
+NEGATIVE = "negative control: "
+"""Begins the reason of the xfail mark that we set; a user's own xfail marks say something else."""
+
+
+def subjects(settings: Settings) -> tuple[str, ...]:
+    """Names of the subjects that this run studies."""
+    if settings.models is not None:
+        return settings.models
+    from lab.organisms import names
+
+    return names()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`model` runs over all subjects; `model` with `other_model` over all their pairs."""
+    if not _is_ours(metafunc, "model"):
+        return
+    declared = experiment_of(metafunc.function)
+    names, negative = subjects(metafunc.config.stash[SETTINGS]), declared.negative if declared else {}
+    paired = _is_ours(metafunc, "other_model")
+    cells: list[tuple[str, ...]] = list(combinations(names, 2)) if paired else [(name,) for name in names]
+    params: list[Any] = []
+    if UNTRAINED in negative:
+        # The twins of this run's models, but for those that were named by hand already.
+        twinned = [cell for cell in cells if not any(_is_twin(name) for name in cell)]
+        cells += [twin for cell in twinned if (twin := (*cell[:-1], f"{UNTRAINED}:{cell[-1]}")) not in cells]
+    for cell in cells:
+        known = [negative[name] for name in cell if name in negative]
+        known += [negative[UNTRAINED] for name in cell if _is_twin(name) and UNTRAINED in negative]
+        params.append(_param(cell, known[0] if known else None))
+    fixtures = ("model", "other_model") if paired else ("model",)
+    if paired and not cells:
+        lonely = pytest.mark.skip(reason="it compares two models; name another one in --lab-models")
+        params = [pytest.param(names[0], names[0], id=names[0], marks=lonely)]
+    metafunc.parametrize(fixtures, params, indirect=True, scope="session")
+
+
+def _is_twin(name: str) -> bool:
+    return name.startswith(f"{UNTRAINED}:")
+
+
+def _is_ours(metafunc: pytest.Metafunc, fixture: str) -> bool:
+    """Whether a test would get our fixture of this name. A project may have a `model` of its own, which wins."""
+    definitions = metafunc._arg2fixturedefs.get(fixture, ()) if fixture in metafunc.fixturenames else ()
+    return bool(definitions) and definitions[-1].func.__module__ == "lab.plugin.models"
+
+
+def _param(names: tuple[str, ...], why: str | None) -> Any:
+    marks = [] if why is None else [pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"{NEGATIVE}{why}")]
+    return pytest.param(*names, id="-x-".join(names), marks=marks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Gives every experiment its knobs. A bad knob ends the run before anything is done."""
+    try:
+        _declare(items, config.stash[SETTINGS])
+    except pytest.UsageError as error:
+        if not config.stash[SETTINGS].is_worker:
+            raise
+        # A worker cannot end the run; it has nothing to do, and the controller is told why.
+        config.workeroutput["lab_problem"] = str(error)  # type: ignore[attr-defined]
+        items.clear()
+
+
+def _declare(items: list[pytest.Item], settings: Settings) -> None:
+    seen: dict[str, Any] = {}
+    known: set[str] = set()
+    for item in items:
+        function = getattr(item, "function", None)
+        declared = experiment_of(function)
+        if declared is None:
+            continue
+        if seen.setdefault(declared.id, function) is not function:
+            raise pytest.UsageError(f"two experiments have the id {declared.id!r}; give {item.nodeid} another")
+        item.stash[EXPERIMENT] = declared
+        item.stash[KNOBS] = knobs(declared, settings)
+        try:
+            plain(item.stash[KNOBS])
+        except TypeError as error:
+            raise pytest.UsageError(f"a knob of {declared.id} cannot be recorded: {error}") from None
+        known |= {f"{declared.id}.{knob}" for knob in declared.knobs}
+    if not seen:
+        return
+    for owner, knob, _ in settings.asked_overrides:
+        if not any(name == f"{owner}.{knob}" if owner else name.endswith(f".{knob}") for name in known):
+            listed = ", ".join(sorted(known)) or "none"
+            raise pytest.UsageError(f"--lab-set: no knob {f'{owner}.' if owner else ''}{knob}; known knobs: {listed}")
+
+
+def knobs(declared: Experiment, settings: Settings) -> dict[str, Any]:
+    """The experiment's knobs with what was set from outside. Raises UsageError for a value of the wrong type."""
+    values = dict(declared.knobs)
+    for owner, knob, text in settings.overrides:
+        if owner in (None, declared.id) and knob in values:
+            try:
+                values[knob] = parse_knob(f"{declared.id}.{knob}", declared.knobs[knob], text)
+            except ValueError as error:
+                raise pytest.UsageError(f"--lab-set: {error}") from None
+    return values
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
+    """Calls an experiment with its knobs beside its fixtures."""
+    values = pyfuncitem.stash.get(KNOBS, None)
+    if not values:
+        return None
+    fixtures = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.obj(**fixtures, **values)
+    return True
+
+
+# xdist: the controller collects nothing, so it learns of a bad knob from its workers.
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    settings = node.config.stash[SETTINGS]
+    node.workerinput |= {"lab_run": settings.run, "lab_results": str(settings.results)}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    problem = getattr(node, "workeroutput", {}).get("lab_problem")
+    if problem:
+        node.config.stash[_PROBLEM] = problem
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    problem = session.config.stash.get(_PROBLEM, None)
+    if problem:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    problem = config.stash.get(_PROBLEM, None)
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if problem and reporter:
+        reporter.write_line(f"ERROR: {problem}", red=True)

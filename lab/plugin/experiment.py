@@ -1,0 +1,94 @@
+"""What makes a test an experiment? Its id, its claim, its phase, and its knobs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_ATTRIBUTE = "__lab_experiment__"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as its author declared it. `knobs` are the keyword-only defaults of its function."""
+
+    id: str
+    claim: str
+    phase: str
+    negative: Mapping[str, str] = field(default_factory=dict)
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def experiment(
+    *, id: str, claim: str, phase: str, negative: Mapping[str, str] | None = None
+) -> Callable[[Function], Function]:
+    """Declares a test as an experiment.
+
+    Parameters
+    ----------
+    id
+        Short and unique, as "PM2"; it names the experiment in tables, folders and on the command line.
+    claim
+        One sentence that the assertion on the evidence supports or refutes.
+    phase
+        The stage of the research plan it belongs to.
+    negative
+        Negative controls: subjects of whom the claim is known to be false, each with the reason. Their
+        cells are expected to FAIL, and a PASS is an error (xfail, strict). The name "untrained" adds
+        the untrained twin of every subject; any other name marks that subject where it is among those
+        that run.
+
+    Keyword-only parameters with defaults are the experiment's knobs. The function stays an ordinary
+    function and can be called by hand.
+    """
+    for name, text in (("id", id), ("claim", claim), ("phase", phase)):
+        if not isinstance(text, str) or not text.strip():
+            raise TypeError(f"@experiment needs a non-empty {name}")
+
+    def declare(function: Function) -> Function:
+        parameters = inspect.signature(function).parameters.values()
+        knobs = {
+            p.name: p.default
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
+        }
+        setattr(function, _ATTRIBUTE, Experiment(id, claim, phase, dict(negative or {}), knobs))
+        return function
+
+    return declare
+
+
+def experiment_of(function: object) -> Experiment | None:
+    """The declaration of a test function, or None for an ordinary test."""
+    return getattr(function, _ATTRIBUTE, None)
+
+
+def parse_knob(name: str, default: Any, text: str) -> Any:
+    """`text` as a value of the default's own type. Raises ValueError with what to write instead.
+
+    A list or tuple is written with commas, its elements as its first one; None takes a number or a text.
+    """
+    if isinstance(default, bool):
+        if text.lower() in ("true", "1", "yes", "false", "0", "no"):
+            return text.lower() in ("true", "1", "yes")
+        raise ValueError(f"knob {name} takes true or false, not {text!r}")
+    if isinstance(default, int | float | str):
+        try:
+            return type(default)(text)
+        except ValueError:
+            kind = {int: "a whole number", float: "a number"}[type(default)]
+            raise ValueError(f"knob {name} takes {kind} (its default is {default!r}), not {text!r}") from None
+    if isinstance(default, list | tuple):
+        like = default[0] if default else None
+        return type(default)(parse_knob(name, like, part.strip()) for part in text.split(","))
+    if default is None:
+        for number in (int, float):
+            try:
+                return number(text)
+            except ValueError:
+                continue
+        return text
+    raise ValueError(f"knob {name} is a {type(default).__name__} and cannot be set from the command line")

@@ -1,0 +1,93 @@
+"""The fixtures that supply models under study. Each is loaded once a process, when a cell first needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.plugin.cells import UNTRAINED, subjects
+from lab.plugin.options import SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from lab.subjects import Subject
+
+KEEP_PARAMETERS = 50_000_000
+"""A subject up to this size stays loaded for the whole session; a larger one leaves when another takes its place."""
+
+
+class SubjectPool:
+    """Subjects by name. `organism` names go to their folders; anything else is loaded as it is named."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Subject] = {}
+
+    def get(self, name: str) -> Subject:
+        if name not in self._loaded:
+            from lab.subjects import load
+
+            self._loaded[name] = load(source_of(name), name=name)
+        return self._loaded[name]
+
+    def drop(self, name: str) -> None:
+        subject = self._loaded.get(name)
+        if subject is not None and subject.n_parameters > KEEP_PARAMETERS:
+            del self._loaded[name]
+
+
+def source_of(name: str) -> str:
+    """Where a subject's name points to: an organism's folder, or the name itself. Keeps a leading `untrained:`."""
+    from lab.organisms import folder, names
+
+    prefix = f"{UNTRAINED}:" if name.startswith(f"{UNTRAINED}:") else ""
+    bare = name.removeprefix(prefix)
+    return prefix + (str(folder(bare)) if bare in names() else bare)
+
+
+def check(settings: Settings) -> None:
+    """Raises UsageError where a subject that was asked for by name cannot be loaded."""
+    if settings.models is None or settings.is_worker:
+        return
+    from lab.organisms import names
+    from lab.subjects import LoadError, locate
+
+    for name in settings.models:
+        try:
+            locate(source_of(name))
+        except LoadError as error:
+            raise pytest.UsageError(f"--lab-models: {error}. Organisms: {', '.join(names())}") from None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    check(session.config.stash[SETTINGS])
+
+
+@pytest.fixture(scope="session")
+def subject_pool() -> SubjectPool:
+    """All subjects loaded so far in this process."""
+    return SubjectPool()
+
+
+@pytest.fixture(scope="session")
+def model(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> Iterator[Subject]:
+    """The model under study, with its hook points; one cell for each name of --lab-models."""
+    yield subject_pool.get(request.param)
+    subject_pool.drop(request.param)
+
+
+@pytest.fixture(scope="session")
+def other_model(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> Iterator[Subject]:
+    """A second model; `model` and `other_model` run over all pairs of --lab-models."""
+    yield subject_pool.get(request.param)
+    subject_pool.drop(request.param)
+
+
+@pytest.fixture(scope="session")
+def panel(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> dict[str, Subject]:
+    """Every subject of this run by name, loaded together; organisms make up a panel of at least three."""
+    from lab.organisms import names
+
+    chosen = list(subjects(request.config.stash[SETTINGS]))
+    chosen += [name for name in names() if name not in chosen][: max(0, 3 - len(chosen))]
+    return {name: subject_pool.get(name) for name in chosen}

@@ -1,0 +1,109 @@
+"""Which flags are there? Each has an ini twin of the same name with underscores."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+POLICIES = ("ok", "exit6", "fail")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line and the ini file ask for.
+
+    `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the
+    knobs that were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are
+    those of the command line, which must exist. `worker` is "main" outside of xdist.
+    """
+
+    models: tuple[str, ...] | None
+    overrides: tuple[tuple[str | None, str, str], ...]
+    asked_overrides: tuple[tuple[str | None, str, str], ...]
+    inconclusive: str
+    results: Path
+    run: str
+    worker: str
+
+    @property
+    def is_worker(self) -> bool:
+        return self.worker != "main"
+
+
+SETTINGS = pytest.StashKey[Settings]()
+
+
+def add(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lab", "laboratory for language models")
+    group.addoption(
+        "--lab-models",
+        metavar="NAMES",
+        default=None,
+        help="subjects, separated by commas: organisms, folders, hub names, or untrained:NAME "
+        "(default: the embedded organisms) [ini: lab_models]",
+    )
+    group.addoption(
+        "--lab-set",
+        metavar="KNOB=VALUE",
+        action="append",
+        default=[],
+        help="give a knob another value, as n_samples=2000 or PM2.depth=0.75; may be repeated [ini: lab_set]",
+    )
+    group.addoption(
+        "--lab-inconclusive",
+        choices=POLICIES,
+        default=None,
+        help="what an INCONCLUSIVE verdict does to the exit code: nothing, exit 6, or failure (default: ok) "
+        "[ini: lab_inconclusive]",
+    )
+    group.addoption(
+        "--lab-results",
+        metavar="DIR",
+        default=None,
+        help="folder of journal, tables and plots (default: results) [ini: lab_results]",
+    )
+    parser.addini("lab_models", "default of --lab-models", default="")
+    parser.addini("lab_set", "knobs, one KNOB=VALUE a line; --lab-set comes after them", type="linelist", default=[])
+    parser.addini("lab_inconclusive", "default of --lab-inconclusive", default="ok")
+    parser.addini("lab_results", "default of --lab-results, relative to the root folder", default="results")
+
+
+def read(config: pytest.Config) -> Settings:
+    """The settings of this process. Raises UsageError for what makes no sense."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    policy = config.option.lab_inconclusive or config.getini("lab_inconclusive")
+    if policy not in POLICIES:
+        raise pytest.UsageError(f"lab_inconclusive = {policy!r}: choose one of {', '.join(POLICIES)}")
+    named = config.option.lab_models if config.option.lab_models is not None else config.getini("lab_models")
+    models = tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip()))
+    if config.option.lab_models is not None and not models:
+        raise pytest.UsageError("--lab-models names no model; separate names by commas")
+    standing = tuple(_override(text) for text in config.getini("lab_set"))
+    asked = tuple(_override(text) for text in config.option.lab_set)
+    folder = Path(config.option.lab_results or config.rootpath / config.getini("lab_results"))
+    if not folder.is_absolute():
+        folder = config.invocation_params.dir / folder
+    if folder.exists() and not folder.is_dir():
+        raise pytest.UsageError(f"--lab-results: {folder} is a file; name a folder")
+    return Settings(
+        models=models or None,
+        overrides=standing + asked,
+        asked_overrides=asked,
+        inconclusive=policy,
+        results=Path(worker.get("lab_results", folder)),
+        run=worker.get("lab_run") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        worker=worker.get("workerid", "main"),
+    )
+
+
+def _override(text: str) -> tuple[str | None, str, str]:
+    name, equals, value = text.partition("=")
+    experiment, dot, knob = name.strip().rpartition(".")
+    if not equals or not knob or (dot and not experiment):
+        raise pytest.UsageError(f"--lab-set {text}: write KNOB=VALUE, or EXPERIMENT.KNOB=VALUE")
+    return experiment or None, knob, value.strip()

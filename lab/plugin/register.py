@@ -1,0 +1,28 @@
+"""The entry point (pytest11): brings the parts of the plugin together. Imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.plugin import allure, cells, models, notebook, options, summary, verdicts
+
+PARTS = {
+    "lab-cells": cells,
+    "lab-models": models,
+    "lab-notebook": notebook,
+    "lab-verdicts": verdicts,
+    "lab-summary": summary,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[options.SETTINGS] = options.read(config)
+    for name, part in PARTS.items():
+        config.pluginmanager.register(part, name)
+    if config.pluginmanager.hasplugin("allure_listener") or getattr(config.option, "allure_report_dir", None):
+        config.pluginmanager.register(allure, "lab-allure")

@@ -1,0 +1,191 @@
+"""What does an experiment come to in pytest's terms? PASS, FAIL, INCONCLUSIVE, INVALID.
+
+The verdict is decided where the test ran and travels to the controller as a plain attribute of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from lab import estimate
+from lab.estimate import Estimate
+from lab.evidence import Notebook
+from lab.plugin.cells import EXPERIMENT
+from lab.plugin.notebook import NOTEBOOK, open_notebook
+from lab.plugin.options import SETTINGS
+
+EXIT_INCONCLUSIVE = 6
+"""pytest itself uses 0 to 5."""
+_COUNT = pytest.StashKey[int]()
+
+
+class Inconclusive(pytest.skip.Exception):  # type: ignore[name-defined,misc]
+    """The evidence supports neither the claim nor its denial. A skip to pytest, and then shown as what it is."""
+
+    __module__ = "lab"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, _use_item_location=True)
+
+
+class Invalid(Exception):
+    """The experiment was not sound, so it says nothing of its claim."""
+
+    __module__ = "lab"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Turns how the test ended, and what its notebook holds, into one outcome."""
+    notebook = item.stash.get(NOTEBOOK, None)
+    declared = item.stash.get(EXPERIMENT, None)
+    try:
+        result = yield
+    except estimate.Inconclusive as undecided:
+        _sound(notebook)
+        if declared and not _asserted(notebook, "INCONCLUSIVE"):
+            raise Invalid(
+                f"an estimate was held against a bar, but not measured: {undecided}; write "
+                "`assert evidence.measure(name, estimate) > bar`"
+            ) from None
+        raise Inconclusive(str(undecided)) from None
+    except AssertionError as failed:
+        _sound(notebook)
+        if declared and not _asserted(notebook, "FAIL"):
+            raise Invalid(f"an assertion that is no verdict failed: {failed or 'assert'}") from failed
+        raise
+    except (pytest.skip.Exception, pytest.xfail.Exception):
+        _sound(notebook)
+        raise
+    _sound(notebook)
+    if declared:
+        _complete(notebook)
+    return result
+
+
+def _sound(notebook: Notebook | None) -> None:
+    if notebook and notebook.broken:
+        listed = "; ".join(f"{control.name!r}: {control.reason}" for control in notebook.broken)
+        raise Invalid(f"broken control: {listed}")
+
+
+def _complete(notebook: Notebook | None) -> None:
+    outcomes = [judged.verdict.outcome for judged in notebook.judged] if notebook else []
+    if not outcomes:
+        raise Invalid(
+            "nothing was held against a bar; end the experiment with `assert evidence.measure(name, estimate) > bar`"
+        )
+    if set(outcomes) != {"PASS"}:
+        raise Invalid("a claim came to FAIL or INCONCLUSIVE but was not asserted; write `assert` before it")
+
+
+def _asserted(notebook: Notebook | None, outcome: str) -> bool:
+    """Whether the last verdict that was asked for its truth, as `assert` asks, came to this."""
+    return notebook is not None and notebook.asked is not None and notebook.asked.outcome == outcome
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)  # innermost: all other wrappers see the finished report
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    declared = item.stash.get(EXPERIMENT, None)
+    refuted = call.when == "call" and isinstance(error, AssertionError)
+    if isinstance(error, Inconclusive):
+        report.verdict = "inconclusive"  # type: ignore[attr-defined]
+        if item.config.stash[SETTINGS].inconclusive == "fail":
+            report.outcome, report.longrepr = "failed", f"INCONCLUSIVE: {error.msg}"
+    elif report.failed and declared and not refuted:
+        report.verdict = "invalid"  # type: ignore[attr-defined]
+        if isinstance(error, Invalid) or _is_usage(error):
+            report.longrepr = f"INVALID: {error}" if isinstance(error, Invalid) else f"ERROR: {error}"
+    if declared:
+        _record(item, call.when, error)
+    return report
+
+
+def _record(item: pytest.Item, when: str, error: BaseException | None) -> None:
+    """Writes what the cell came to. One whose fixtures failed, before or after it ran, is INVALID."""
+    if error is None and when != "call":
+        return
+    try:
+        notebook = item.stash.get(NOTEBOOK, None) or open_notebook(item)
+    except OSError:
+        return  # the results folder cannot be written; the report says so already
+    asked = "" if notebook.asked is None else notebook.asked.reason
+    if error is None:
+        notebook.finish("PASS", asked)
+    elif isinstance(error, Inconclusive):
+        notebook.finish("INCONCLUSIVE", asked)
+    elif isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        notebook.finish("SKIPPED", str(error.msg))
+    elif when == "call" and isinstance(error, AssertionError):
+        notebook.finish("FAIL", asked)
+    else:
+        text = str(error).partition("\n")[0] or type(error).__name__
+        notebook.finish("INVALID", text if when == "call" else f"in its {when}: {text}")
+
+
+def _is_usage(error: BaseException | None) -> bool:
+    """Whether an error is one of the laboratory's own, whose text is one line that says what to do."""
+    return any(kind.__name__ == "SubjectError" for kind in type(error).__mro__)  # named, so as not to import torch
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> Any:
+    verdict = getattr(report, "verdict", None)
+    if verdict == "inconclusive" and not report.failed:
+        return "inconclusive", "I", ("INCONCLUSIVE", {"purple": True})
+    if verdict == "invalid" and report.failed:
+        return "error", "E", ("INVALID", {"red": True})
+    return None
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """`assert estimate > 0.55` explains itself with the verdict's own sentence."""
+    if isinstance(left, Estimate) and op in ("<", ">") and isinstance(right, int | float | estimate.Bar):
+        plain = Estimate.__gt__ if op == ">" else Estimate.__lt__
+        return [plain(_unbound(left), right).reason]
+    return None
+
+
+def _unbound(measured: Estimate) -> Estimate:
+    """A copy that tells no notebook: explaining a verdict is not another verdict."""
+    import dataclasses
+
+    return Estimate(**{f.name: getattr(measured, f.name) for f in dataclasses.fields(Estimate)})
+
+
+class _Outermost:
+    """What has to happen after all other plugins have seen a report, and the count of INCONCLUSIVE ones."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        config.stash[_COUNT] = 0
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if getattr(report, "verdict", None) == "invalid" and report.when == "call":
+            # JUnit writes <failure> for the call phase and <error> for any other; Allure knows only "call".
+            report.when = "experiment"  # type: ignore[assignment]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if getattr(report, "verdict", None) == "inconclusive":
+            self.config.stash[_COUNT] += 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Outermost(config))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    settings = session.config.stash[SETTINGS]
+    if exitstatus == 0 and settings.inconclusive == "exit6" and session.config.stash[_COUNT] and not settings.is_worker:
+        session.exitstatus = EXIT_INCONCLUSIVE

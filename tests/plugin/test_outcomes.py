@@ -1,0 +1,154 @@
+"""Every verdict in pytest's terms, alone and under xdist, on each pytest that is here."""
+
+import json
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+SUITE = """
+import pytest
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+def seen(low, high):
+    return Estimate((low + high) / 2, low, high, n=100, method="made")
+
+@experiment(id="PASS", claim="it is high", phase="test")
+def test_pass(evidence):
+    assert evidence.measure("x", seen(0.6, 0.7)) > 0.55
+
+@experiment(id="FAIL", claim="it is high", phase="test")
+def test_fail(evidence):
+    assert evidence.measure("x", seen(0.3, 0.4)) > 0.55
+
+@experiment(id="UNDECIDED", claim="it is high", phase="test")
+def test_undecided(evidence):
+    assert evidence.measure("x", seen(0.5, 0.7)) > 0.55
+
+@experiment(id="BROKEN", claim="it is high", phase="test")
+def test_broken_control(evidence):
+    evidence.control("nothing moves", False)
+    assert evidence.measure("x", seen(0.6, 0.7)) > 0.55
+
+@experiment(id="CRASH", claim="it is high", phase="test")
+def test_crash(evidence):
+    raise RuntimeError("out of memory")
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="negative control: planted")  # as `negative=` sets it
+@experiment(id="KNOWN", claim="it is high", phase="test")
+def test_known_negative(evidence):
+    assert evidence.measure("x", seen(0.3, 0.4)) > 0.55
+
+@experiment(id="GATE", claim="it is high", phase="test")
+def test_closed_gate(evidence):
+    pytest.skip("no GPU")
+
+def test_ordinary():
+    pass
+"""
+COUNTS = {"passed": 2, "failed": 1, "inconclusive": 1, "errors": 2, "xfailed": 1, "skipped": 1}
+VERDICTS = {
+    "PASS": "PASS", "FAIL": "FAIL", "UNDECIDED": "INCONCLUSIVE", "BROKEN": "INVALID", "CRASH": "INVALID",
+    "KNOWN": "FAIL", "GATE": "SKIPPED",
+}  # fmt: skip
+# `make test` puts older releases here; the newest is the environment's own.
+OTHERS = Path(os.environ.get("VIRTUAL_ENV", Path(pytest.__file__).parents[4])) / "pytests"
+
+
+@pytest.fixture(params=["9.0", "9.1", "own"])
+def any_pytest(request, monkeypatch):
+    """The inner runs use this release of pytest."""
+    if request.param != "own":
+        if not (OTHERS / request.param / "pytest").is_dir():
+            pytest.skip(f"no pytest {request.param} beside the environment; `make test` puts it there")
+        monkeypatch.setenv("PYTHONPATH", str(OTHERS / request.param))
+    return request.param
+
+
+@pytest.fixture(params=[(), ("-n2",)], ids=["alone", "xdist"])
+def run(request, pytester):
+    pytester.makepyfile(test_suite=SUITE)
+    return lambda *arguments: pytester.runpytest_subprocess(*request.param, *arguments)
+
+
+def test_each_verdict_has_its_own_count_status_and_record(any_pytest, run, pytester):
+    result = run("--junitxml=junit.xml", "--alluredir=allure", "-rA")
+    result.stdout.fnmatch_lines([f"*pytest-{any_pytest if any_pytest != 'own' else pytest.__version__}*"])
+    assert result.parseoutcomes() == COUNTS
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+    junit = ElementTree.parse(pytester.path / "junit.xml")
+    tags = {case.get("name"): [child.tag for child in case] for case in junit.iter("testcase")}
+    assert tags == {
+        "test_pass": [], "test_fail": ["failure"], "test_undecided": ["skipped"], "test_broken_control": ["error"],
+        "test_crash": ["error"], "test_known_negative": ["skipped"], "test_closed_gate": ["skipped"],
+        "test_ordinary": [],
+    }  # fmt: skip
+    undecided = next(case for case in junit.iter("testcase") if case.get("name") == "test_undecided")
+    assert "straddles 0.55" in undecided[0].get("message")
+
+    results = [json.loads(path.read_text()) for path in (pytester.path / "allure").glob("*-result.json")]
+    assert {r["fullName"].rpartition("#")[2]: r["status"] for r in results} == {
+        "test_pass": "passed", "test_fail": "failed", "test_undecided": "unknown", "test_broken_control": "broken",
+        "test_crash": "broken", "test_known_negative": "skipped", "test_closed_gate": "skipped",
+        "test_ordinary": "passed",
+    }  # fmt: skip
+
+    categories = json.loads((pytester.path / "allure" / "categories.json").read_text())
+    assert {"name": "Refuted", "matchedStatuses": ["failed"]} in categories
+
+    found = json.loads((pytester.path / "results" / "statistics.json").read_text())
+    assert {cell["experiment"]: cell["verdict"] for cell in found} == VERDICTS
+
+
+@pytest.mark.parametrize(("policy", "code"), [("ok", 0), ("exit6", 6), ("fail", 1)])
+def test_the_policy_decides_what_inconclusive_means(run, policy, code):
+    result = run(f"--lab-inconclusive={policy}", "-k", "undecided or ordinary")
+    assert result.ret == code
+    assert ("failed" if policy == "fail" else "inconclusive") in result.parseoutcomes()
+
+
+def test_the_policy_is_an_ini_setting_too(run, pytester):
+    pytester.makeini("[pytest]\nlab_inconclusive = exit6\n")
+    assert run("-k", "undecided").ret == 6
+    assert run("-k", "undecided", "--lab-inconclusive=ok").ret == 0
+    pytester.makeini("[pytest]\nlab_inconclusive = maybe\n")
+    result = run("-k", "undecided")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: lab_inconclusive = 'maybe': choose one of ok, exit6, fail"])
+
+
+def test_exit_6_never_hides_a_failure(run):
+    assert run("--lab-inconclusive=exit6").ret == 1
+
+
+def test_the_summary_is_one_table(run):
+    lines = "\n".join(run().outlines)
+    for line in (
+        r"id +subject +measure +bar +verdict",
+        r"FAIL +x 0.35 \[0.3, 0.4\] +> 0.55 +FAIL",
+        r"KNOWN +x 0.35 \[0.3, 0.4\] +> 0.55 +FAIL \(known negative\)",
+        r"UNDECIDED +x 0.6 \[0.5, 0.7\] +> 0.55 +INCONCLUSIVE",
+        r"INVALID BROKEN: broken control: 'nothing moves': does not hold",
+        r"INCONCLUSIVE UNDECIDED: x 0.6 .* straddles 0.55; n of about 400 would settle it",
+    ):
+        assert re.search(f"^{line}", lines, re.MULTILINE), line
+
+
+def test_equal_runs_leave_equal_bytes(run, pytester):
+    files = [pytester.path / "results" / name for name in ("statistics.json", "summary_table.md")]
+    run()
+    first = [path.read_bytes() for path in files]
+    run()
+    assert [path.read_bytes() for path in files] == first
+
+
+def test_tests_that_are_no_experiments_leave_no_trace(pytester):
+    pytester.makepyfile("def test_plain(): pass")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*= hypotheses =*")
+    assert not (pytester.path / "results").exists()
