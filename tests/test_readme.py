@@ -1,0 +1,46 @@
+"""The README's own-hypothesis example runs as written, in an empty folder, from an installed wheel."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the package as `pip install .` leaves it: no checkout, no fixtures/ beside it."""
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", site]
+    done = subprocess.run([*command, str(ROOT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return site
+
+
+def example():
+    text = (ROOT / "README.md").read_text()
+    return re.search(r"<!-- own hypothesis -->\n```python\n(.*?)```", text, re.DOTALL).group(1)
+
+
+def test_the_example_runs_after_pip_install(installed, tmp_path):
+    (tmp_path / "test_done.py").write_text(example())
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "3 passed, 3 xfailed" in run.stdout
+    assert "DONE" in (tmp_path / "results" / "summary_table.md").read_text()
+
+
+def test_the_wheel_holds_the_library_and_the_organisms_and_nothing_else(installed):
+    top = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
+    assert top == {"lab"}
+    weights = sorted(path.parent.name for path in (installed / "lab" / "organisms" / "weights").glob("*/*.safetensors"))
+    assert weights == ["clinic-gpt2", "clinic-neox", "clinic-opt"]
+    for path in (installed / "lab" / "organisms" / "weights").glob("*/*"):
+        assert path.stat().st_mode & 0o044 == 0o044, f"{path.name} cannot be read by others"
