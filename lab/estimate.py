@@ -168,17 +168,21 @@ class Estimate:
     def _show(self, x: float) -> str:
         if self.unit == "%":
             return f"{100 * x:.3g} %"
-        text = f"{x:.3g}" if abs(x) < 1 else f"{x:.4g}"
-        return f"{text} {self.unit}".strip()
+        return f"{x:.3g}" if abs(x) < 1 else f"{x:.4g}"
+
+    @property
+    def shown(self) -> str:
+        """The value as printed, with its unit."""
+        return self._show(self.value) if self.unit == "%" else f"{self._show(self.value)} {self.unit}".strip()
 
     @property
     def interval(self) -> str:
-        """`[low, high]` as printed."""
+        """`[low, high]` as printed, in the value's unit."""
         return f"[{self._show(self.low)}, {self._show(self.high)}]"
 
     def __str__(self) -> str:
         level = "" if self.level == 0.95 else f", {100 * self.level:g} %"
-        return f"{self.name} {self._show(self.value)} {self.interval} (n={self.n}, {self.method}{level})".strip()
+        return f"{self.name} {self.shown} {self.interval} (n={self.n}, {self.method}{level})".strip()
 
 
 @dataclass(frozen=True)

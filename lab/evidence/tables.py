@@ -118,7 +118,7 @@ def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
     e = measure.read
     level = "" if e.level == 0.95 else f" ({100 * e.level:g} %)"
     p = "" if e.p is None else ("< 0.001" if e.p < 0.001 else f"{e.p:.3f}")
-    return [cell.cell, e.name, e._show(e.value), e.interval + level, p, measure.bar, cell.shown_verdict]
+    return [cell.cell, e.name, e.shown, e.interval + level, p, measure.bar, cell.shown_verdict]
 
 
 def entry(cell: CellRecord) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
     output = [f"{first.experiment}: {first.claim}"]
     for cell in cells:
         summary += ["", f"## {cell.asked or first.experiment}", ""]
-        summary += [f"- {m.read.name}: {m.read._show(m.read.value)} {m.read.interval}" for m in cell.measures]
+        summary += [f"- {m.read.name}: {m.read.shown} {m.read.interval}" for m in cell.measures]
         summary += [f"- Result: {cell.shown_verdict}"]
         output += ["", f"{cell.started} {cell.cell}"]
         output += [f"  control {c['outcome']}: {c['name']}: {c['reason']}" for c in cell.controls]

@@ -62,7 +62,7 @@ def _rows(cell: CellRecord) -> list[tuple[str, ...]]:
         (
             cell.experiment if i == 0 else "",
             cell.asked if i == 0 else "",
-            f"{m.read.name} {m.read._show(m.read.value)} {m.read.interval}",
+            f"{m.read.name} {m.read.shown} {m.read.interval}",
             m.bar or "-",
             cell.shown_verdict if i == 0 else "",
         )

@@ -1,0 +1,13 @@
+"""The examples in the docstrings run and print what they say."""
+
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["lab.estimate", "lab.stats.intervals", "lab.stats.auroc"])
+def test_examples_print_what_they_say(name):
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
