@@ -1,8 +1,8 @@
 """Every verdict in pytest's terms, alone and under xdist, on each pytest that is here."""
 
 import json
-import os
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -55,7 +55,7 @@ VERDICTS = {
     "KNOWN": "FAIL", "GATE": "SKIPPED",
 }  # fmt: skip
 # `make test` puts older releases here; the newest is the environment's own.
-OTHERS = Path(os.environ.get("VIRTUAL_ENV", Path(pytest.__file__).parents[4])) / "pytests"
+OTHERS = Path(sys.prefix) / "pytests"
 
 
 @pytest.fixture(params=["9.0", "9.1", "own"])
