@@ -27,8 +27,9 @@ $(VENV)/pytests/%: $(READY)
 hypotheses: $(READY)
 	$(BIN)/python -m pytest hypotheses/ $(ARGS)
 
+# Two workers of one thread each fill two cores.
 test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
-	$(BIN)/python -m pytest tests/ $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ -n 2 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
