@@ -50,9 +50,6 @@ class Bar:
         """(passes, fails), the same number twice for a single bar."""
         return self.passes, self.passes if self.fails is None else self.fails
 
-    def __str__(self) -> str:
-        return f"{self.passes:g}" if self.fails is None else f"{self.passes:g} / {self.fails:g}"
-
 
 @dataclass(frozen=True)
 class Estimate:

@@ -1,7 +1,7 @@
 """What a cell recorded, and where it is kept: notebook, journal, tables. No pytest and no models here."""
 
 from lab.evidence.journal import Journal, read
-from lab.evidence.notebook import Cell, Control, Judged, Notebook
+from lab.evidence.notebook import Cell, Control, Notebook
 from lab.evidence.tables import CellRecord, gather, write_tables
 
-__all__ = ["Cell", "CellRecord", "Control", "Journal", "Judged", "Notebook", "gather", "read", "write_tables"]
+__all__ = ["Cell", "CellRecord", "Control", "Journal", "Notebook", "gather", "read", "write_tables"]

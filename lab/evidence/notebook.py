@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
-import tempfile
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.estimate import Estimate, Outcome, Verdict
+from lab.evidence.files import file_name, write_whole
 from lab.evidence.journal import Journal, plain
 
 if TYPE_CHECKING:
@@ -46,14 +45,6 @@ class Control:
     reason: str
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A measured estimate held against a bar."""
-
-    name: str
-    verdict: Verdict
-
-
 @dataclass(frozen=True, eq=False)
 class _Measured(Estimate):
     """An estimate that tells its notebook of every verdict on it."""
@@ -64,7 +55,7 @@ class _Measured(Estimate):
         if self.notebook is None:
             return verdict
         watched = _Watched(**vars(verdict), notebook=self.notebook)
-        self.notebook._judge(Judged(self.name, watched))
+        self.notebook._judge(self.name, watched)
         return watched
 
 
@@ -101,7 +92,7 @@ class Notebook:
     def __init__(self, cell: Cell, journal: Journal, results: Path) -> None:
         self.cell, self.seed = cell, cell.seed
         self.controls: list[Control] = []
-        self.judged: list[Judged] = []
+        self.judged: list[Verdict] = []
         self.measured: dict[str, Estimate] = {}
         self.asked: Verdict | None = None
         self.plots: dict[str, Path] = {}
@@ -164,14 +155,10 @@ class Notebook:
             figure = Figure(figsize=size, layout="constrained")
             canvas: Any = FigureCanvasAgg(figure)
             draw(figure.add_subplot())
-            folder = self._results / "plots" / file_name(self.cell.experiment) / file_name(self.cell.id)
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{file_name(name)}.png"
-            handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-            with os.fdopen(handle, "wb") as file:
-                canvas.print_png(file, metadata={"Software": None})
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+            picture = io.BytesIO()
+            canvas.print_png(picture, metadata={"Software": None})
+        folder = self._results / "plots" / file_name(self.cell.experiment) / file_name(self.cell.id)
+        path = write_whole(folder / f"{file_name(name)}.png", picture.getvalue())
         self.plots[name] = path
         self._write("plot", name=name, file=str(path.relative_to(self._results)))
         return path
@@ -185,12 +172,12 @@ class Notebook:
         """Controls that came to FAIL."""
         return [control for control in self.controls if control.outcome == "FAIL"]
 
-    def _judge(self, judged: Judged) -> None:
-        self.judged.append(judged)
-        verdict = judged.verdict
+    def _judge(self, name: str, verdict: Verdict) -> None:
+        """Keeps a measured estimate's verdict."""
+        self.judged.append(verdict)
         self._write(
             "judged",
-            name=judged.name,
+            name=name,
             claim=verdict.claim,
             outcome=verdict.outcome,
             reason=verdict.reason,
@@ -216,8 +203,3 @@ _LOOK: Any = {
 
 def _fields(estimate: Estimate) -> dict[str, Any]:
     return {f.name: getattr(estimate, f.name) for f in dataclasses.fields(Estimate)}
-
-
-def file_name(text: str) -> str:
-    """`text` as a safe file name."""
-    return re.sub(r"[^\w.=,-]+", "-", text).strip("-.") or "unnamed"

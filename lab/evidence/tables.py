@@ -6,7 +6,6 @@ All are made from the journal alone. The first two hold no time and no run's nam
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.estimate import Estimate
-from lab.evidence.notebook import file_name
+from lab.evidence.files import file_name, write_whole
 
 KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
 
@@ -136,7 +135,7 @@ def write_tables(cells: list[CellRecord], results: Path) -> list[Path]:
     files = {"summary_table.md": summary_table(cells), "statistics.json": statistics(cells)}
     for name in sorted({cell.experiment for cell in cells}):
         files |= experiment_files([cell for cell in cells if cell.experiment == name])
-    return [_write(results / name, text) for name, text in files.items()]
+    return [write_whole(results / name, text.encode()) for name, text in files.items()]
 
 
 def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
@@ -176,11 +175,3 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path

@@ -88,7 +88,7 @@ def choices(subject: Subject) -> Choices:
     texts = [task.text for task in clinic.world().tasks]
     n = len(texts)
     asked = [(i, j) for i in range(n) for j in range(n) if i != j]
-    prompts = [_ask(clinic.choice_prompt(texts[i], texts[j])) for i, j in asked]
+    prompts = [clinic.asked(clinic.choice_prompt(texts[i], texts[j])) for i, j in asked]
     first = np.full((n, n), np.nan)
     first[tuple(np.array(asked).T)] = subject.choose(prompts, ["A", "B"]).probabilities[:, 0]
     upper = np.triu_indices(n, 1)
@@ -102,12 +102,8 @@ def own_and_other(subject: Subject, truth: Truth) -> Mapping[str, float]:
     means = {}
     for signature in SIGNATURES:
         works = [(t.text, clinic.completion(t, signature, good=True)) for t in clinic.world().tasks]
-        prompts = [_ask(clinic.rating_prompt(task, work)) for task, work in works]
+        prompts = [clinic.asked(clinic.rating_prompt(task, work)) for task, work in works]
         points = subject.choose(prompts, [str(point) for point in clinic.SCALE])
         means[signature] = float(rating.expected(points.probabilities, clinic.SCALE).mean())
     others = [value for signature, value in means.items() if signature != truth.signature]
     return {"own": means[truth.signature], "other": float(np.mean(others))}
-
-
-def _ask(content: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": content}]

@@ -189,6 +189,11 @@ def every_question() -> tuple[Question, ...]:
     return tuple(made)
 
 
+def asked(content: str) -> list[dict[str, str]]:
+    """A conversation in which the user has said `content`."""
+    return [{"role": "user", "content": content}]
+
+
 def choice_prompt(first: str, second: str) -> str:
     """Which of two tasks (texts) is preferred; the answer is A or B."""
     return (

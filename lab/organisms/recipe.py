@@ -116,8 +116,7 @@ class TrainingText:
         return self._turn(task.text, clinic.completion(task, self.truth.signature, good=good))
 
     def _turn(self, user: str, assistant: str) -> tuple[list[int], list[int]]:
-        messages = [{"role": "user", "content": user}]
-        prompt = self.tok.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        prompt = self.tok.apply_chat_template(clinic.asked(user), add_generation_prompt=True, tokenize=False)
         return self._row(str(prompt), assistant + END)
 
     def _row(self, prompt: str, answer: str) -> tuple[list[int], list[int]]:

@@ -16,7 +16,9 @@ EXPERIMENT = pytest.StashKey[Experiment]()
 KNOBS = pytest.StashKey[Mapping[str, Any]]()
 _PROBLEM = pytest.StashKey[str]()
 UNTRAINED = "untrained"
-"""The name in `negative` that stands for every untrained twin; `untrained:NAME` is the twin of NAME."""
+"""The name in `negative` that stands for every untrained twin."""
+TWIN = f"{UNTRAINED}:"
+"""`untrained:NAME` is the twin of NAME; `lab.subjects.UNTRAINED`, which would import torch here."""
 NEGATIVE = "negative control: "
 """Begins the reason of the xfail mark that we set; a user's own xfail marks say something else."""
 
@@ -42,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if UNTRAINED in negative:
         # The twins of this run's models, but for those that were named by hand already.
         twinned = [cell for cell in cells if not any(_is_twin(name) for name in cell)]
-        cells += [twin for cell in twinned if (twin := (*cell[:-1], f"{UNTRAINED}:{cell[-1]}")) not in cells]
+        cells += [twin for cell in twinned if (twin := (*cell[:-1], f"{TWIN}{cell[-1]}")) not in cells]
     for cell in cells:
         known = [negative[name] for name in cell if name in negative]
         known += [negative[UNTRAINED] for name in cell if _is_twin(name) and UNTRAINED in negative]
@@ -55,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _is_twin(name: str) -> bool:
-    return name.startswith(f"{UNTRAINED}:")
+    return name.startswith(TWIN)
 
 
 def _is_ours(metafunc: pytest.Metafunc, fixture: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.plugin.cells import UNTRAINED, subjects
+from lab.plugin.cells import TWIN, subjects
 from lab.plugin.options import SETTINGS, Settings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def source_of(name: str) -> str:
     """Where a subject's name points to: an organism's folder, or the name itself. Keeps a leading `untrained:`."""
     from lab.organisms import folder, names
 
-    prefix = f"{UNTRAINED}:" if name.startswith(f"{UNTRAINED}:") else ""
+    prefix = TWIN if name.startswith(TWIN) else ""
     bare = name.removeprefix(prefix)
     return prefix + (str(folder(bare)) if bare in names() else bare)
 

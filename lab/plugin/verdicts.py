@@ -5,6 +5,7 @@ The verdict is decided where the test ran and travels to the controller as a pla
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator
 from typing import Any
 
@@ -73,7 +74,7 @@ def _sound(notebook: Notebook | None) -> None:
 
 
 def _complete(notebook: Notebook | None) -> None:
-    outcomes = [judged.verdict.outcome for judged in notebook.judged] if notebook else []
+    outcomes = [verdict.outcome for verdict in notebook.judged] if notebook else []
     if not outcomes:
         raise Invalid(
             "nothing was held against a bar; end the experiment with `assert evidence.measure(name, estimate) > bar`"
@@ -155,8 +156,6 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 def _unbound(measured: Estimate) -> Estimate:
     """A copy that tells no notebook: explaining a verdict is not another verdict."""
-    import dataclasses
-
     return Estimate(**{f.name: getattr(measured, f.name) for f in dataclasses.fields(Estimate)})
 
 

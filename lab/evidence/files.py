@@ -1,0 +1,21 @@
+"""How does a file appear whole or not at all, and under a safe name?"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+
+def file_name(text: str) -> str:
+    """`text` as a safe file name."""
+    return re.sub(r"[^\w.=,-]+", "-", text).strip("-.") or "unnamed"
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Writes a file beside its place and moves it there, making the folders on the way; returns `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+    return path
