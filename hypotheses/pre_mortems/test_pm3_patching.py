@@ -25,7 +25,7 @@ def test_patching_changes_the_answer(model, fact_pairs, evidence, *, n_samples=2
 
     def say(prompts, activation=None):
         patch = None if activation is None else model.patch(site, activation)
-        return model.generate(prompts, max_new_tokens=max_new_tokens, patch=patch).texts
+        return model.generate(prompts, max_new_tokens=max_new_tokens, edit=patch).texts
 
     base, patched = say(pairs.corrupted), say(pairs.corrupted, clean)
     effect = patching.changes(

@@ -5,22 +5,26 @@ subject = wrap(hf_model, tokenizer)                 # or a model that you alread
 resid = subject.capture(prompts, at=subject.resid_post(0.5), position="last")
 """
 
+from lab.subjects.edits import Edit
 from lab.subjects.errors import LoadError, PromptError, StructureError, SubjectError
 from lab.subjects.loading import UNTRAINED, load, locate
-from lab.subjects.subject import Activations, Choice, Generation, Patch, Site, Subject, wrap
+from lab.subjects.points import Site
+from lab.subjects.results import Activations, Choice, Generation, Sweep
+from lab.subjects.subject import Subject, wrap
 
 __all__ = [
     "UNTRAINED",
     "Activations",
     "Choice",
+    "Edit",
     "Generation",
     "LoadError",
-    "Patch",
     "PromptError",
     "Site",
     "StructureError",
     "Subject",
     "SubjectError",
+    "Sweep",
     "load",
     "locate",
     "wrap",

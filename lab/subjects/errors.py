@@ -15,3 +15,11 @@ class StructureError(SubjectError):
 
 class PromptError(SubjectError):
     """The prompts cannot be given to this model: none at all, an empty one, or one beyond the context."""
+
+
+class OutOfMemory(SubjectError):
+    """Not even one prompt fits into the memory."""
+
+
+class Stop(Exception):
+    """Raised by a hook when everything that anybody asked for has been computed; it never reaches a user."""

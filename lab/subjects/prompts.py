@@ -1,4 +1,4 @@
-"""How do prompts become batches? Encoding, padding, positions; every way to lose a token is an error here."""
+"""How do prompts become batches? Encoding, positions, padding; every way to lose a token is an error here."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from lab.subjects.errors import PromptError
+from lab.subjects.errors import PromptError, SubjectError
 
 Message = dict[str, str]
 Prompt = str | Sequence[Message] | Sequence[int]
-TOKENS_PER_BATCH = 8192
+Position = str | int | slice | Sequence[int] | Sequence[Sequence[int]]
+Side = Literal["left", "right"]
+
+POOLED = ("mean", "attention")
+NAMED = ("last", "mean", "attention", "all", "assistant")
+
+
+# Encoding --------------------------------------------------------------------------------------------
 
 
 def encode(tokenizer: Any, prompts: Sequence[Prompt], *, context: int, room: int = 0) -> list[list[int]]:
@@ -22,17 +29,8 @@ def encode(tokenizer: Any, prompts: Sequence[Prompt], *, context: int, room: int
     `room` tokens are kept free for what will be generated. Raises PromptError for no prompts, an
     empty one, or one that does not fit; nothing is ever truncated.
     """
-    if isinstance(prompts, str):
-        raise PromptError("the prompts are one string; pass a list of prompts, for example [prompt]")
-    prompts = list(prompts)
-    if not prompts:
-        raise PromptError("the list of prompts is empty; pass at least one prompt")
-    if isinstance(prompts[0], dict):
-        raise PromptError("the prompts are one conversation; pass a list of conversations, for example [messages]")
-    rows = [_encode_one(tokenizer, prompt) for prompt in prompts]
+    rows = encode_all(tokenizer, prompts)
     for i, row in enumerate(rows):
-        if not row:
-            raise PromptError(f"prompt {i} is empty; every prompt needs at least one token")
         if len(row) + room > context:
             extra = f" and {room} are wanted as its continuation" if room else ""
             raise PromptError(
@@ -41,48 +39,171 @@ def encode(tokenizer: Any, prompts: Sequence[Prompt], *, context: int, room: int
     return rows
 
 
-def _encode_one(tokenizer: Any, prompt: Prompt) -> list[int]:
+def encode_all(tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """As `encode`, but of any length."""
+    if isinstance(prompts, str):
+        raise PromptError("the prompts are one string; pass a list of prompts, for example [prompt]")
+    if not len(prompts):
+        raise PromptError("the list of prompts is empty; pass at least one prompt")
+    if isinstance(prompts[0], dict):
+        raise PromptError("the prompts are one conversation; pass a list of conversations, for example [messages]")
+    rows: list[list[int]]
+    if all(isinstance(prompt, str) for prompt in prompts):
+        rows = [] if tokenizer is None else tokenizer(list(prompts), verbose=False)["input_ids"]
+    else:
+        rows = [_encode_one(tokenizer, prompt) for prompt in prompts]
+    for i, row in enumerate(rows):
+        if not row:
+            raise PromptError(f"prompt {i} is empty; every prompt needs at least one token")
+    return rows
+
+
+def _encode_one(tokenizer: Any, prompt: Prompt, *, generation: bool = True) -> list[int]:
     if isinstance(prompt, str):
         return list(tokenizer(prompt, verbose=False)["input_ids"])  # too long is our error, not its warning
     if len(prompt) and isinstance(prompt[0], dict):
         if not tokenizer.chat_template:
             raise PromptError("this model's tokenizer has no chat template; pass the prompts as strings")
-        text = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        text = tokenizer.apply_chat_template(prompt, add_generation_prompt=generation, tokenize=False)
         # The template writes the special tokens itself; adding them again would double the BOS.
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     return [int(i) for i in prompt]  # type: ignore[arg-type]
+
+
+def truncate(rows: list[list[int]], longest: int) -> tuple[list[list[int]], int]:
+    """Rows cut to their last `longest` tokens, and how many rows were cut. The end stays: it is what is read."""
+    if longest < 1:
+        raise SubjectError(f"max_tokens={longest} leaves nothing of a prompt; use at least 1")
+    return [row[-longest:] for row in rows], sum(len(row) > longest for row in rows)
+
+
+# Positions -------------------------------------------------------------------------------------------
+
+
+def resolve(
+    position: Position, prompts: Sequence[Prompt], rows: Sequence[Sequence[int]], tokenizer: Any
+) -> tuple[np.ndarray, bool]:
+    """Which tokens of each prompt a position names: indices [n, p] from each prompt's first token, -1 for none.
+
+    The flag says whether it may name several: then results keep an axis for them. Raises SubjectError or
+    PromptError where a prompt has no such token; none is dropped without a word.
+    """
+    lengths = [len(row) for row in rows]
+    if isinstance(position, str):
+        if position == "last":
+            return np.array([[length - 1] for length in lengths]), False
+        if position == "all":
+            return _ragged([list(range(length)) for length in lengths]), True
+        if position == "assistant":
+            starts = (_assistant_start(tokenizer, i, p, rows[i]) for i, p in enumerate(prompts))
+            return np.array([[start] for start in starts]), False
+        known = ", ".join(repr(name) for name in NAMED)
+        raise SubjectError(
+            f"no position {position!r}; there are {known}, integers, slices and one list for each prompt"
+        )
+    if isinstance(position, slice):
+        chosen = [list(range(length)[position]) for length in lengths]
+        if not all(chosen):
+            raise PromptError(f"position {position} names no token of prompt {chosen.index([])}; use a wider slice")
+        return _ragged(chosen), True
+    if isinstance(position, int | np.integer):
+        return np.array([[_inside(int(position), i, length)] for i, length in enumerate(lengths)]), False
+    if len(position) != len(rows):
+        raise SubjectError(
+            f"a list of positions has one entry for each prompt, but there are {len(position)} for {len(rows)} "
+            "prompts; for the same positions in each, write [[0, 5]] * n"
+        )
+    several = not all(isinstance(entry, int | np.integer) for entry in position)
+    entries = [[p] if isinstance(p, int | np.integer) else list(p) for p in position]
+    return _ragged([[_inside(int(p), i, lengths[i]) for p in e] for i, e in enumerate(entries)]), several
+
+
+def _inside(position: int, prompt: int, length: int) -> int:
+    if not -length <= position < length:
+        raise PromptError(f"prompt {prompt} has {length} tokens and no position {position}; choose another or drop it")
+    return position % length
+
+
+def _ragged(rows: list[list[int]]) -> np.ndarray:
+    out = np.full((len(rows), max(map(len, rows))), -1)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+def _assistant_start(tokenizer: Any, index: int, prompt: Prompt, row: Sequence[int]) -> int:
+    """The first token of the assistant's turn: the length of the conversation without the generation prompt."""
+    if isinstance(prompt, str) or not len(prompt) or not isinstance(prompt[0], dict):
+        raise PromptError(f"prompt {index} is no conversation; position='assistant' needs chat messages")
+    bare = _encode_one(tokenizer, prompt, generation=False)
+    if len(row) <= len(bare):
+        raise PromptError(
+            "this model's chat template adds no generation prompt, so there is no first token of the assistant's "
+            "turn; name the position as a number"
+        )
+    if list(row[: len(bare)]) != bare:
+        raise PromptError(
+            f"conversation {index} is not continued by its generation prompt but rewritten; "
+            "name the position as a number"
+        )
+    return len(bare)
+
+
+# Batches ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows, padded. `ids`, `mask`, `positions` are [n, width]; `last` [n] is each row's last real column."""
+    """Some prompts, padded to one width. `rows` are their indices; `ids`, `mask`, `positions` are [n, width].
+
+    `first` [n] is the column of each prompt's first token.
+    """
 
     rows: list[int]
     ids: torch.Tensor
     mask: torch.Tensor
     positions: torch.Tensor
-    last: torch.Tensor
+    first: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def width(self) -> int:
+        return int(self.ids.shape[1])
+
+    @property
+    def padded(self) -> bool:
+        return bool((self.lengths < self.width).any())
+
+    def columns(self, indices: np.ndarray) -> np.ndarray:
+        """Columns [n, p] of token indices [all prompts, p]; -1 stays -1."""
+        own = indices[self.rows]
+        return np.where(own < 0, -1, own + self.first[:, None])
 
 
-def batches(
-    rows: Sequence[Sequence[int]], *, pad: int, side: Literal["left", "right"], device: torch.device
-) -> Iterator[Batch]:
-    """Rows sorted by length and cut into batches of at most TOKENS_PER_BATCH padded tokens.
+def pad(rows: Sequence[Sequence[int]], chosen: list[int], *, fill: int, side: Side, device: torch.device) -> Batch:
+    """The chosen rows as one batch. Positions count real tokens only, so that padding moves nothing."""
+    lengths = np.array([len(rows[i]) for i in chosen])
+    width = int(lengths.max())
+    first = width - lengths if side == "left" else np.zeros_like(lengths)
+    ids = np.full((len(chosen), width), fill)
+    mask = np.zeros((len(chosen), width), dtype=np.int64)
+    for r, i in enumerate(chosen):
+        where = slice(first[r], first[r] + lengths[r])
+        ids[r, where], mask[r, where] = rows[i], 1
+    positions = np.maximum(mask.cumsum(1) - 1, 0)
+    ids_, mask_, positions_ = (torch.from_numpy(x).to(device, non_blocking=True) for x in (ids, mask, positions))
+    return Batch(list(chosen), ids_, mask_, positions_, first, lengths)
 
-    Positions come from the mask: they count real tokens only, so that padding moves nothing.
-    """
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
+
+def by_length(rows: Sequence[Sequence[int]]) -> list[int]:
+    """Indices of the rows, longest first."""
+    return sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
+
+
+def cut(order: list[int], rows: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int]]:
+    """`order` (longest first) in pieces of at most `tokens` padded tokens, never less than one row."""
     start = 0
     while start < len(order):
-        width = len(rows[order[start]])
-        chosen = order[start : start + max(1, TOKENS_PER_BATCH // width)]
-        start += len(chosen)
-        ids = np.full((len(chosen), width), pad)
-        mask = np.zeros((len(chosen), width), dtype=np.int64)
-        for r, i in enumerate(chosen):
-            where = slice(width - len(rows[i]), width) if side == "left" else slice(0, len(rows[i]))
-            ids[r, where], mask[r, where] = rows[i], 1
-        positions = np.maximum(mask.cumsum(1) - 1, 0)
-        last = width - 1 - mask[:, ::-1].argmax(1)
-        ids_, mask_, positions_, last_ = (torch.from_numpy(x.copy()).to(device) for x in (ids, mask, positions, last))
-        yield Batch(chosen, ids_, mask_, positions_, last_)
+        size = max(1, tokens // len(rows[order[start]]))
+        yield order[start : start + size]
+        start += size

@@ -6,7 +6,7 @@ import torch
 
 from lab.organisms import folder
 from lab.subjects import LoadError, load, locate
-from tests.subjects.conftest import config_of
+from tests.subjects.families import config
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def saved(tmp_path_factory, tokenizer):
 
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("llama")
-    model = AutoModelForCausalLM.from_config(config_of("llama", len(tokenizer)), dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_config(config("llama", len(tokenizer)), dtype=torch.bfloat16)
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path, model

@@ -32,7 +32,7 @@ def test_wrapping_and_reading_change_no_bit(model, tokenizer):
     hooks = hook_counts(subject)
     subject.capture(PROMPTS, at=subject.resid_post())
     subject.choose(PROMPTS, ["A", "B"])
-    subject.generate(PROMPTS, max_new_tokens=2, patch=subject.patch(subject.resid_post(1), np.zeros((4, 32))))
+    subject.generate(PROMPTS, max_new_tokens=2, edit=subject.patch(subject.resid_post(1), np.zeros((4, 32))))
     after = [plain_logits(model, tokenizer, text) for text in PROMPTS]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert hook_counts(subject) == hooks
@@ -40,7 +40,8 @@ def test_wrapping_and_reading_change_no_bit(model, tokenizer):
 
 def test_logits_under_hooks_are_the_models_own(model, subject, tokenizer):
     seen = []
-    with subject._hooks({0, 1, 2}, lambda layer, output: seen.append(layer)):
+    site = subject.resid_post()
+    with subject._runner.tapped([(site, k, lambda _stream, k=k: seen.append(k)) for k in site.layers]):
         hooked = plain_logits(model, tokenizer, PROMPTS[1])
     assert seen == [0, 1, 2]
     assert torch.equal(hooked, plain_logits(model, tokenizer, PROMPTS[1]))
@@ -180,7 +181,7 @@ def test_bad_prompts_are_one_line(subject, prompts, said):
 
 
 def test_an_unknown_position_is_refused(subject):
-    with pytest.raises(SubjectError, match="'last' and 'mean'"):
+    with pytest.raises(SubjectError, match="no position 'first'; there are 'last', 'mean'"):
         subject.capture(PROMPTS, at=subject.resid_post(), position="first")
 
 

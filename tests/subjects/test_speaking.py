@@ -100,7 +100,7 @@ def test_ones_own_activation_changes_nothing(subject, layer):
     site = subject.resid_post(layer)
     own = subject.capture(PROMPTS, at=site).array[:, 0]
     plain = subject.generate(PROMPTS, max_new_tokens=6).tokens
-    assert subject.generate(PROMPTS, max_new_tokens=6, patch=subject.patch(site, own)).tokens == plain
+    assert subject.generate(PROMPTS, max_new_tokens=6, edit=subject.patch(site, own)).tokens == plain
 
 
 def test_ones_own_activation_changes_nothing_in_bf16(model, tokenizer):
@@ -113,13 +113,13 @@ def test_ones_own_activation_changes_nothing_in_bf16(model, tokenizer):
     site = half.resid_post(0.4)
     own = half.capture(prompts, at=site).array[:, 0]
     plain = half.generate(prompts, max_new_tokens=3).tokens
-    assert half.generate(prompts, max_new_tokens=3, patch=half.patch(site, own)).tokens == plain
+    assert half.generate(prompts, max_new_tokens=3, edit=half.patch(site, own)).tokens == plain
 
 
 def test_a_patch_reaches_the_last_token_of_the_prompt_pass_and_nothing_else(model, subject, tokenizer):
     """Against a hook written by hand on single prompts, with no cache: the patched column is the prompt's last."""
     site, clean = subject.resid_post(1), np.random.default_rng(0).normal(size=(4, 32)).astype("float32") * 5
-    found = subject.generate(PROMPTS, max_new_tokens=4, patch=subject.patch(site, clean)).tokens
+    found = subject.generate(PROMPTS, max_new_tokens=4, edit=subject.patch(site, clean)).tokens
     for prompt, value, tokens in zip(PROMPTS, clean, found, strict=True):
         ids = tokenizer.encode(prompt)
         column = len(ids) - 1
@@ -145,14 +145,25 @@ def test_a_patch_reaches_the_last_token_of_the_prompt_pass_and_nothing_else(mode
 def test_the_clean_activation_at_the_last_layer_gives_the_clean_token(subject):
     site = subject.resid_post(1.0)
     clean = subject.capture(PROMPTS[::-1], at=site).array[:, 0]
-    patched = subject.generate(PROMPTS, max_new_tokens=1, patch=subject.patch(site, clean)).tokens
+    patched = subject.generate(PROMPTS, max_new_tokens=1, edit=subject.patch(site, clean)).tokens
     assert patched == subject.generate(PROMPTS[::-1], max_new_tokens=1).tokens
 
 
-def test_a_patch_that_does_not_fit_is_refused(subject):
-    with pytest.raises(SubjectError, match="goes to one layer, not to 3"):
-        subject.patch(subject.resid_post(), np.zeros((4, 32)))
-    with pytest.raises(SubjectError, match=r"shape \(4, 31\)"):
-        subject.patch(subject.resid_post(0), np.zeros((4, 31)))
-    with pytest.raises(SubjectError, match=r"need \(4, 32\)"):
-        subject.generate(PROMPTS, patch=subject.patch(subject.resid_post(0), np.zeros((3, 32))))
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda s: s.patch(s.resid_post(), np.zeros((4, 32))), r"shape \(4, 32\), but resid_post at 3 layer.* \(n, 3, 32\)"),
+        (lambda s: s.patch(s.resid_post(0), np.zeros((4, 31))), r"shape \(4, 31\), but .* needs \(n, 32\)"),
+        (lambda s: s.patch(s.resid_post(0), np.full((4, 32), np.nan)), "have NaN or infinity"),
+        (lambda s: s.patch(s.attn_pattern(0), np.zeros((4, 32))), "attn_pattern can be read but not changed"),
+        (lambda s: s.patch(s.resid_post(0), np.zeros((4, 32)), position="mean"), "names no tokens to change"),
+        (lambda s: s.steer(s.resid_post(0), np.zeros((4, 32))), r"shape \(4, 32\), but .* needs \(32\) or \(1, 32\)"),
+        (lambda s: s.steer(s.resid_post(0), np.zeros(32), norm_matched=True), "length 0 has no direction"),
+        (lambda s: s.generate(PROMPTS, edit=s.patch(s.resid_post(0), np.zeros((3, 32)))), r"but 4 need \(4, 32\)"),
+        (lambda s: s.generate(PROMPTS, edit=s.patch(s.resid_post(0), np.zeros((4, 1, 2, 32)))), "2 positions, but it acts at 1"),
+    ],
+)
+def test_an_edit_that_does_not_fit_is_refused(subject, ask, said):
+    with pytest.raises(SubjectError, match=said) as error:
+        ask(subject)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,137 @@
+"""What are a model's activations on these prompts? Only what is asked for leaves the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lab.subjects.edits import Plan
+from lab.subjects.errors import Stop, SubjectError
+from lab.subjects.points import See, Site, features, require
+from lab.subjects.prompts import NAMED, POOLED, Batch, Position, Prompt, encode_all, resolve, truncate
+from lab.subjects.results import Activations
+from lab.subjects.running import Runner
+from lab.subjects.store import Store
+
+
+@torch.no_grad()
+def capture(
+    runner: Runner,
+    prompts: Sequence[Prompt],
+    at: Site,
+    position: Position,
+    *,
+    edits: object = None,
+    max_tokens: int | None = None,
+    out: str | Path | None = None,
+) -> Activations:
+    """`Subject.capture`; see there."""
+    require(runner.anatomy, at.point, at.layers)
+    pattern = at.point == "attn_pattern"
+    pooled = isinstance(position, str) and position in POOLED
+    if pooled and at.point in ("attn_pattern", "head_out") and position == "attention":
+        raise SubjectError(f"{at.name} is not pooled by attention; choose among {', '.join(NAMED)}")
+    if pooled and pattern:
+        raise SubjectError("attention patterns are read at query positions, not pooled; use 'last', 'all' or a number")
+    if position == "attention":
+        require(runner.anatomy, "attn_pattern", at.layers)
+    truncated = 0
+    if max_tokens is None:
+        rows = runner.encode(prompts)
+    else:
+        rows, truncated = truncate(encode_all(runner.tokenizer, prompts), min(max_tokens, runner.context))
+    plan = Plan(runner, edits, prompts, rows)  # type: ignore[arg-type]
+    tokens, several = (None, False) if pooled else resolve(position, prompts, rows, runner.tokenizer)
+    if truncated and tokens is not None and position not in ("last", "all"):
+        raise SubjectError(f"{truncated} prompts are cut to {max_tokens} tokens, which moves positions; use 'last'")
+    heads = len(at.heads or range(runner.anatomy.n_heads or 0))
+    value = (heads, max(map(len, rows))) if pattern else features(runner.anatomy, at)
+    places = 1 if tokens is None else tokens.shape[1]
+    shape = (len(rows), len(at.layers), *((places,) if several else ()), *value)
+    with Store(shape, out) as store, runner.eager() if pattern or position == "attention" else nullcontext():
+
+        def run(chosen: list[int]) -> None:
+            batch = runner.pad(rows, chosen)
+            buffer = torch.full((len(chosen), len(at.layers), places, *value), float("nan"), device=runner.device)
+            with runner.tapped([*plan.taps(batch), *_readers(runner, at, batch, tokens, position, buffer)]):
+                runner.forward(batch, logits=1)
+            store.put(chosen, _to_host(buffer).reshape(len(chosen), *shape[1:]))
+
+        runner.in_batches(rows, run)
+    return Activations(store.array, at.layers, at.name, tokens, truncated)
+
+
+def _to_host(buffer: torch.Tensor) -> np.ndarray:
+    """One copy, one synchronisation a batch; through pinned memory where it comes from a GPU."""
+    if buffer.device.type == "cpu":
+        return buffer.numpy()
+    host = torch.empty(buffer.shape, dtype=buffer.dtype, pin_memory=buffer.device.type == "cuda")
+    host.copy_(buffer, non_blocking=True)
+    if buffer.device.type == "cuda":
+        torch.cuda.current_stream(buffer.device).synchronize()
+    return host.numpy()
+
+
+def _readers(
+    runner: Runner, at: Site, batch: Batch, tokens: np.ndarray | None, position: Position, buffer: torch.Tensor
+) -> Iterator[tuple[Site, int, See]]:
+    """Hooks that write what they see into `buffer` [rows, layers, positions, *features]; the deepest ends the pass."""
+    deepest = max(at.layers)
+    weights: dict[int, torch.Tensor] = {}
+    if position == "attention":
+        last = torch.from_numpy(batch.first + batch.lengths - 1)
+
+        def weigh(layer: int) -> See:
+            def see(pattern: torch.Tensor) -> None:
+                mean = pattern[torch.arange(len(last)), last.to(pattern.device)].float().mean(1)
+                weights[layer] = mean * batch.mask.to(mean)
+
+            return see
+
+        yield from ((Site("attn_pattern", (layer,)), layer, weigh(layer)) for layer in at.layers)
+    elif position == "mean":
+        uniform = batch.mask.float() / batch.mask.sum(1, keepdim=True)
+        weights = dict.fromkeys(at.layers, uniform)
+    if tokens is not None:
+        columns = batch.columns(tokens)
+        rows, which = np.nonzero(columns >= 0)
+        here = torch.from_numpy(rows), torch.from_numpy(columns[rows, which])
+        there = torch.from_numpy(which)
+
+    def read(layer: int) -> See:
+        slots = [k for k, wanted in enumerate(at.layers) if wanted == layer]
+
+        def see(stream: torch.Tensor) -> None:
+            if tokens is None:
+                weight = weights[layer].to(stream.device)
+                real = stream.float()
+                if batch.padded:  # what a model computes on pads is nobody's business, and may be NaN
+                    real = real.masked_fill(weight.view(*weight.shape, *[1] * (real.dim() - 2)) == 0, 0.0)
+                value = torch.einsum("ns,ns...->n...", weight / weight.sum(1, keepdim=True), real)
+                for k in slots:
+                    buffer[:, k, 0] = value.to(buffer, non_blocking=True)
+            else:
+                values = stream[here].float()
+                if at.point == "attn_pattern":
+                    values = _own_keys(values, batch, rows, buffer.shape[-1])
+                for k in slots:
+                    buffer[here[0], k, there] = values.to(buffer, non_blocking=True)
+            if layer == deepest:
+                raise Stop
+
+        return see
+
+    yield from ((at, layer, read(layer)) for layer in sorted(set(at.layers)))
+
+
+def _own_keys(weights: torch.Tensor, batch: Batch, rows: np.ndarray, longest: int) -> torch.Tensor:
+    """[k, heads, columns] to [k, heads, longest]: each prompt's own keys from its first token on, then NaN."""
+    keys = torch.arange(longest)[None] + torch.from_numpy(batch.first[rows])[:, None]
+    inside = torch.arange(longest)[None] < torch.from_numpy(batch.lengths[rows])[:, None]
+    keys = keys.clamp(max=weights.shape[-1] - 1).to(weights.device)
+    picked = weights.gather(2, keys[:, None].expand(-1, weights.shape[1], -1))
+    return picked.masked_fill(~inside[:, None].to(weights.device), float("nan"))

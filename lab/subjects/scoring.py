@@ -1,0 +1,138 @@
+"""How likely is each option after each prompt? Read from the logits; what options share is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from lab.subjects import prefix
+from lab.subjects.edits import Plan
+from lab.subjects.errors import PromptError
+from lab.subjects.prompts import Batch, Prompt
+from lab.subjects.results import Choice
+from lab.subjects.running import Runner
+
+Options = Sequence[str] | Sequence[Sequence[str]]
+
+
+@torch.no_grad()
+def choose(runner: Runner, prompts: Sequence[Prompt], options: Options, *, per_token: bool, edits: object) -> Choice:
+    """`Subject.choose`; see there."""
+    rows = runner.encode(prompts)
+    tails = _tails(runner.tokenizer, prompts, rows, options)
+    longest = max(len(tail) for these in tails for tail in these)
+    over = next((i for i, row in enumerate(rows) if len(row) + longest - 1 > runner.context), None)
+    if over is not None:
+        raise PromptError(
+            f"prompt {over} has {len(rows[over])} tokens and an option {longest}, but the model's context is "
+            f"{runner.context}; shorten or drop it"
+        )
+    plan = Plan(runner, edits, prompts, rows)  # type: ignore[arg-type]
+    logprobs = np.empty((len(rows), len(tails[0])))
+    shares = longest > 1 and runner.shares_prefix
+
+    def run(chosen: list[int]) -> None:
+        batch = runner.pad(rows, chosen, side="left" if shares else None)
+        cache = prefix.empty() if shares else None
+        with runner.tapped(plan.taps(batch)):
+            output = runner.forward(batch, logits=runner.keep(batch), cache=cache)
+        scores = runner.last_logits(output, batch).float().log_softmax(-1)
+        first = torch.tensor([[tail[0] for tail in tails[i]] for i in chosen], device=scores.device)
+        logprobs[chosen] = scores.gather(1, first).double().cpu().numpy()
+        if shares:
+            logprobs[chosen] += _later_tokens(runner, batch, cache, [tails[i] for i in chosen], plan)
+
+    runner.in_batches(rows, run)
+    if longest > 1 and not shares:
+        _add_plainly(runner, prompts, rows, tails, logprobs, plan)
+    if per_token:
+        logprobs /= np.array([[len(tail) for tail in these] for these in tails])
+    return Choice(logprobs)
+
+
+def _tails(tokenizer: Any, prompts: Sequence[Prompt], rows: list[list[int]], options: Options) -> list[list[list[int]]]:
+    """The tokens that each option adds to its prompt: as the tokenizer writes both together, where that keeps the
+    prompt's own tokens, else as it writes the option alone.
+    """
+    first = options[0] if len(options) else ""
+    each: list[list[str]] = [list(options)] * len(rows) if isinstance(first, str) else [list(o) for o in options]  # type: ignore[arg-type]
+    if len(each) != len(rows):
+        raise PromptError(f"{len(rows)} prompts but {len(each)} lists of options; pass one list for each")
+    k = len(each[0])
+    if k < 2 or any(len(these) != k for these in each):
+        raise PromptError("every prompt needs the same number of options, at least two")
+    if any(not option for these in each for option in these):
+        raise PromptError("an option is empty; every option needs at least one token")
+    texts = sorted({option for these in each for option in these})
+    alone = dict(zip(texts, tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True))
+    written = [i for i, prompt in enumerate(prompts) if isinstance(prompt, str)]
+    together = tokenizer([str(prompts[i]) + o for i in written for o in each[i]], verbose=False) if written else None
+    joined = {i: together["input_ids"][r * k : (r + 1) * k] for r, i in enumerate(written)} if together else {}
+    tails = []
+    for i, row in enumerate(rows):
+        these = []
+        for j, option in enumerate(each[i]):
+            both = joined[i][j] if i in joined else []
+            kept = both[: len(row)] == row and len(both) > len(row)
+            these.append(list(both[len(row) :]) if kept else list(alone[option]))
+        tails.append(these)
+    return tails
+
+
+def _later_tokens(runner: Runner, batch: Batch, cache: Any, tails: list[list[list[int]]], plan: Plan) -> np.ndarray:
+    """Log-probabilities [n, k] of every option's second and later tokens, the prompt coming from the cache."""
+    n, k = len(tails), len(tails[0])
+    longest = max(len(tail) for these in tails for tail in these)
+    found = np.zeros((n, k))
+    if longest == 1:
+        return found
+    # Row j * n + i is option j of prompt i. The last token of an option predicts nothing that counts.
+    flat = [tails[i][j] for j in range(k) for i in range(n)]
+    ids = torch.full((n * k, longest - 1), runner.fill)
+    real = torch.zeros((n * k, longest - 1), dtype=torch.long)
+    for r, tail in enumerate(flat):
+        ids[r, : len(tail) - 1] = torch.tensor(tail[:-1], dtype=torch.long)
+        real[r, : len(tail) - 1] = 1
+    ids, real = ids.to(runner.device), real.to(runner.device)
+    positions = batch.positions[:, -1:].repeat(k, 1) + torch.arange(1, longest, device=runner.device)
+    whole = None
+    if batch.padded or not bool(real.all()):
+        whole = torch.cat([batch.mask.repeat(k, 1), real], 1)
+    reader = prefix.shared(cache, batch.width)
+    with runner.tapped(plan.taps(batch, start=batch.width, copies=k)):
+        logits = runner.step(ids, whole, positions.clamp(max=runner.context - 1), cache=reader).logits
+    scores = logits.float().log_softmax(-1)
+    targets = torch.zeros((n * k, longest - 1), dtype=torch.long)
+    for r, tail in enumerate(flat):
+        targets[r, : len(tail) - 1] = torch.tensor(tail[1:], dtype=torch.long)
+    each = scores.gather(2, targets.to(scores.device)[..., None])[..., 0].double() * real.to(scores.device)
+    return np.asarray(each.sum(1).view(k, n).T.cpu().numpy())
+
+
+def _add_plainly(
+    runner: Runner,
+    prompts: Sequence[Prompt],
+    rows: list[list[int]],
+    tails: list[list[list[int]]],
+    logprobs: np.ndarray,
+    plan: Plan,
+) -> None:
+    """The same in whole passes over prompt and option, for models whose cache cannot be shared; adds in place."""
+    longer = [(i, j) for i, these in enumerate(tails) for j, tail in enumerate(these) if len(tail) > 1]
+    full = [rows[i] + tails[i][j][:-1] for i, j in longer]
+
+    def run(chosen: list[int]) -> None:
+        batch, owners = runner.pad(full, chosen), [longer[c][0] for c in chosen]
+        with runner.tapped(plan.taps_within(batch, owners, [len(rows[i]) for i in owners])):
+            logits = runner.forward(batch).logits
+        for r, c in enumerate(chosen):
+            i, j = longer[c]
+            tail = torch.tensor(tails[i][j][1:], device=logits.device)
+            end = int(batch.first[r] + batch.lengths[r])
+            scores = logits[r, end - len(tail) : end].float().log_softmax(-1)
+            logprobs[i, j] += float(scores.gather(1, tail[:, None]).double().sum())
+
+    runner.in_batches(full, run)
