@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["lab.estimate", "lab.stats.intervals", "lab.stats.auroc"])
+@pytest.mark.parametrize("name", ["lab.estimate", "lab.stats.intervals", "lab.stats.auroc", "lab.subjects.options"])
 def test_examples_print_what_they_say(name):
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0

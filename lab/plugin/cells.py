@@ -11,14 +11,13 @@ import pytest
 from lab.evidence.journal import plain
 from lab.plugin.experiment import Experiment, experiment_of, parse_knob
 from lab.plugin.options import SETTINGS, Settings
+from lab.subjects.names import UNTRAINED as TWIN
 
 EXPERIMENT = pytest.StashKey[Experiment]()
 KNOBS = pytest.StashKey[Mapping[str, Any]]()
 _PROBLEM = pytest.StashKey[str]()
-UNTRAINED = "untrained"
+UNTRAINED = TWIN.rstrip(":")
 """The name in `negative` that stands for every untrained twin."""
-TWIN = f"{UNTRAINED}:"
-"""`untrained:NAME` is the twin of NAME; `lab.subjects.UNTRAINED`, which would import torch here."""
 NEGATIVE = "negative control: "
 """Begins the reason of the xfail mark that we set; a user's own xfail marks say something else."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.plugin.cells import TWIN, subjects
+from lab.plugin.cells import subjects
 from lab.plugin.options import SETTINGS, Settings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ KEEP_PARAMETERS = 50_000_000
 
 
 class SubjectPool:
-    """Subjects by name. `organism` names go to their folders; anything else is loaded as it is named."""
+    """Subjects by name, as `lab.subjects.load` understands it."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Subject] = {}
@@ -27,22 +27,13 @@ class SubjectPool:
         if name not in self._loaded:
             from lab.subjects import load
 
-            self._loaded[name] = load(source_of(name), name=name)
+            self._loaded[name] = load(name)
         return self._loaded[name]
 
     def drop(self, name: str) -> None:
         subject = self._loaded.get(name)
-        if subject is not None and subject.n_parameters > KEEP_PARAMETERS:
+        if subject is not None and getattr(subject, "n_parameters", 0) > KEEP_PARAMETERS:  # an API has none
             del self._loaded[name]
-
-
-def source_of(name: str) -> str:
-    """Where a subject's name points to: an organism's folder, or the name itself. Keeps a leading `untrained:`."""
-    from lab.organisms import folder, names
-
-    prefix = TWIN if name.startswith(TWIN) else ""
-    bare = name.removeprefix(prefix)
-    return prefix + (str(folder(bare)) if bare in names() else bare)
 
 
 def check(settings: Settings) -> None:
@@ -54,7 +45,7 @@ def check(settings: Settings) -> None:
 
     for name in settings.models:
         try:
-            locate(source_of(name))
+            locate(name)
         except LoadError as error:
             raise pytest.UsageError(f"--lab-models: {error}. Organisms: {', '.join(names())}") from None
 

@@ -1,24 +1,54 @@
-"""Models under study: loading, hook points, capture, patch, choose, chat. No statistics and no pytest live here.
+"""Models under study: loading, hook points, capture, patch, steer, sweep, choose, chat, also through an API.
 
-subject = load("openai-community/gpt2")             # a folder or a hub name
+subject = load("openai-community/gpt2")             # a folder, a hub name, an organism, "openai:..."
 subject = wrap(hf_model, tokenizer)                 # or a model that you already have
 resid = subject.capture(prompts, at=subject.resid_post(0.5), position="last")
+
+No statistics and no pytest live here. Each name is imported when it is first used, so that `lab.subjects.names`
+stays light.
 """
 
-from lab.subjects.edits import Edit
-from lab.subjects.errors import LoadError, PromptError, StructureError, SubjectError
-from lab.subjects.loading import UNTRAINED, load, locate
-from lab.subjects.points import Site
-from lab.subjects.results import Activations, Choice, Generation, Sweep
-from lab.subjects.subject import Subject, wrap
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.subjects.api import ApiSubject
+    from lab.subjects.edits import Edit
+    from lab.subjects.errors import (
+        LoadError,
+        NoActivationsError,
+        OutOfMemory,
+        PromptError,
+        StructureError,
+        SubjectError,
+    )
+    from lab.subjects.loading import load, locate
+    from lab.subjects.names import UNTRAINED
+    from lab.subjects.points import Site
+    from lab.subjects.results import Activations, Choice, Generation, Sweep
+    from lab.subjects.subject import Subject, wrap
+
+_HOMES = {
+    "api": ("ApiSubject",),
+    "edits": ("Edit",),
+    "errors": ("LoadError", "NoActivationsError", "OutOfMemory", "PromptError", "StructureError", "SubjectError"),
+    "loading": ("load", "locate"),
+    "names": ("UNTRAINED",),
+    "points": ("Site",),
+    "results": ("Activations", "Choice", "Generation", "Sweep"),
+    "subject": ("Subject", "wrap"),
+}
 
 __all__ = [
     "UNTRAINED",
     "Activations",
+    "ApiSubject",
     "Choice",
     "Edit",
     "Generation",
     "LoadError",
+    "NoActivationsError",
+    "OutOfMemory",
     "PromptError",
     "Site",
     "StructureError",
@@ -29,3 +59,10 @@ __all__ = [
     "locate",
     "wrap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for home, exported in _HOMES.items():
+        if name in exported:
+            return getattr(import_module(f"lab.subjects.{home}"), name)
+    raise AttributeError(f"module 'lab.subjects' has no attribute {name!r}")

@@ -307,18 +307,16 @@ def _projection(
         return None
     ended = list(outputs)
     before = ended[: ended.index(attn) + 1]
-    matrices = [p for p in before if _is_matrix(module.get_submodule(p)) and inputs[p].shape[-1] % heads == 0]
-    if not matrices:
-        return None
-    leaf = matrices[-1]
-    around = [p for p in outputs if p and leaf.startswith(p + ".") and p in inputs]
-    same = [p for p in around if _equal(inputs[p], inputs[leaf])]  # a LoRA layer around the matrix reads the same
-    return min([leaf, *same], key=lambda p: p.count("."))
+    matrices = {p for p in before if _is_matrix(module.get_submodule(p))}
+    whole = [p for p in before if p in matrices and not any(p.startswith(f"{other}.") for other in matrices)]
+    return next((p for p in reversed(whole) if inputs[p].shape[-1] % heads == 0), None)
 
 
 def _is_matrix(module: nn.Module) -> bool:
+    """A matrix of weights, plain, quantized, or with LoRA matrices of peft's round it."""
     weight = getattr(module, "weight", None)
-    return isinstance(weight, torch.Tensor) and weight.dim() == 2 and not any(True for _ in module.children())
+    plain = not any(True for _ in module.children()) or hasattr(module, "base_layer")
+    return isinstance(weight, torch.Tensor) and weight.dim() == 2 and plain
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -113,7 +113,7 @@ class _Change:
         self, edit: Edit, layer: int, columns: np.ndarray, prompts: np.ndarray, start: int, width: int
     ) -> None:
         self.edit, self.columns, self.prompts = edit, columns, prompts
-        self.values = torch.tensor(edit.values[:, layer])
+        self.values = torch.from_numpy(edit.values[:, layer].copy())
         self.start, self.width = start, width
 
     def __call__(self, stream: torch.Tensor) -> torch.Tensor | None:

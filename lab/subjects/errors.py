@@ -17,9 +17,21 @@ class PromptError(SubjectError):
     """The prompts cannot be given to this model: none at all, an empty one, or one beyond the context."""
 
 
+class NoActivationsError(SubjectError, AttributeError):
+    """The subject is behind an API, and what was asked for needs its weights. `hasattr` sees an AttributeError."""
+
+
 class OutOfMemory(SubjectError):
     """Not even one prompt fits into the memory."""
 
 
 class Stop(Exception):
     """Raised by a hook when everything that anybody asked for has been computed; it never reaches a user."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA's own error, or what torch's CPU allocator says."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)

@@ -1,15 +1,15 @@
-"""Where is a model, and can it be loaded? Folders, hub names, and the untrained twin of either."""
+"""Where is a model, and how is it loaded? Folders, hub names, the untrained twin of either, and API models."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.subjects.errors import LoadError
+from lab.subjects import api
+from lab.subjects.errors import LoadError, is_out_of_memory
+from lab.subjects.names import UNTRAINED, resolve
 from lab.subjects.subject import Subject
-
-UNTRAINED = "untrained:"
-"""`untrained:NAME` is NAME's twin: same architecture and tokenizer, fresh weights of a fixed seed."""
 
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
@@ -19,7 +19,10 @@ def locate(name: str) -> str:
 
     Raises LoadError with what to do.
     """
-    source = name.removeprefix(UNTRAINED)
+    if api.is_api(name):
+        api.check(name)
+        return name
+    source = resolve(name).removeprefix(UNTRAINED)
     folder = Path(source).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -51,46 +54,132 @@ def _locate_on_hub(name: str) -> None:
         ) from None
 
 
-def load(name_or_path: str, device: str | None = None, dtype: str | None = None, *, name: str | None = None) -> Subject:
-    """Loads a causal language model from a folder or the hub and wraps it.
+def load(
+    name_or_path: str,
+    device: str = "auto",
+    dtype: str | None = None,
+    *,
+    name: str | None = None,
+    quantize: str | None = None,
+    adapter: str | Path | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    **server: Any,
+) -> Subject:
+    """Loads a causal language model from a folder or the hub and wraps it, or connects to an API.
 
     Parameters
     ----------
     name_or_path
-        A folder of `save_pretrained()`, a hub name, or `untrained:` and either of them.
+        An organism, a folder of `save_pretrained()`, a hub name, `untrained:` and any of them, or `openai:` and the
+        name of a model behind an OpenAI-compatible API. The last gives an `ApiSubject`: it can `chat` and
+        `choose`, and anything that needs activations is an error.
     device
-        "cpu", "cuda", "cuda:1"; by default the first GPU where there is one.
+        "cpu", "cuda", "cuda:1"; "auto" is the first GPU where there is one.
     dtype
-        "float32", "bfloat16", ...; by default float32 on a CPU and the checkpoint's own on a GPU.
+        "float32", "bfloat16", "float16"; by default float32 on a CPU and the checkpoint's own on a GPU.
+        With `quantize` it is what is computed in (by default bfloat16).
     name
         What to call it; by default what was loaded.
+    quantize
+        "nf4": 4-bit weights with double quantisation, through bitsandbytes.
+    adapter
+        A LoRA adapter (a peft folder or hub name) to attach and turn on.
+    device_map
+        Spreads the layers over devices through accelerate, as "auto", "balanced" or a dict of modules.
+    revision, trust_remote_code
+        As in transformers; remote code is off unless asked for.
+    **server
+        For an API: base_url, concurrency, cache, timeout, retries, samples; see `lab.subjects.api.connect`.
 
     Raises LoadError, StructureError.
     """
+    if api.is_api(name_or_path):
+        subject: Any = api.connect(name_or_path, name_shown=name, **server)
+        return subject  # type: ignore[no-any-return]  # speaks and chooses as a Subject does; the rest it refuses
+    if server:
+        raise LoadError(f"{', '.join(server)} is for a model behind an API, and {name_or_path} is none; leave it out")
     import torch
     import transformers
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     source = locate(name_or_path)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    numbers: Any = dtype or ("float32" if device == "cpu" else "auto")
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    _check_device(device)
+    untrained = name_or_path.startswith(UNTRAINED)
+    if untrained and (quantize or device_map):
+        raise LoadError(f"{name_or_path} has no weights to quantize or spread; load it plainly")
+    numbers = _numbers(dtype or ("bfloat16" if quantize else "float32" if device == "cpu" else "auto"))
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     loud = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; tqdm is per subject
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        if name_or_path.startswith(UNTRAINED):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if untrained:
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                kind = {} if numbers == "auto" else {"dtype": getattr(torch, numbers)}
-                model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source), **kind)
+                kind = {} if numbers == "auto" else {"dtype": numbers}
+                model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source, **options), **kind)
         else:
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=numbers)
+            where = {"": device} if quantize and device_map is None else device_map
+            if quantize:
+                options["quantization_config"] = _quantization(quantize, numbers)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=numbers, device_map=where, **options)
+        if not quantize and device_map is None:
+            model = model.to(device)
+    except LoadError:
+        raise
     except Exception as error:  # safetensors, tokenizers and torch each raise their own
+        if is_out_of_memory(error):
+            raise LoadError(
+                f'{name_or_path} does not fit into the memory of {device}; try dtype="bfloat16", '
+                'quantize="nf4", device_map="auto", device="cpu" or a smaller model'
+            ) from None
         raise LoadError(f"cannot load {name_or_path}: {_first_line(error)}") from error
     finally:
         if loud:
             transformers.utils.logging.enable_progress_bar()
-    return Subject(model.to(device), tokenizer, name=name or name_or_path)
+    subject = Subject(model, tokenizer, name=name or name_or_path)
+    if adapter is not None:
+        subject.add_adapter(adapter)
+    return subject  # type: ignore[no-any-return]
+
+
+def _numbers(dtype: str) -> Any:
+    import torch
+
+    found = dtype if dtype == "auto" else getattr(torch, dtype, None)
+    if not isinstance(found, str | torch.dtype):
+        raise LoadError(f"no dtype {dtype!r}; use float32, bfloat16 or float16")
+    return found
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        raise LoadError(f"no device {device!r}; use cpu, cuda, cuda:1 or auto") from None
+    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
+        raise LoadError(f"there is no {device}: torch sees {torch.cuda.device_count()} GPUs; use cpu or auto")
+
+
+def _quantization(kind: str, numbers: Any) -> Any:
+    if kind != "nf4":
+        raise LoadError(f"no quantization {kind!r}; there is nf4 (4-bit, double quantisation)")
+    if find_spec("bitsandbytes") is None:
+        raise LoadError('quantize="nf4" needs the package bitsandbytes: pip install "lab-hypotheses[quantize]"')
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if numbers == "auto" else numbers,
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -80,6 +80,12 @@ def truncate(rows: list[list[int]], longest: int) -> tuple[list[list[int]], int]
 # Positions -------------------------------------------------------------------------------------------
 
 
+def plain(position: Any) -> Position:
+    """A position without numpy in it, so that it can be compared."""
+    made: Position = position.tolist() if isinstance(position, np.ndarray | np.generic) else position
+    return made
+
+
 def resolve(
     position: Position, prompts: Sequence[Prompt], rows: Sequence[Sequence[int]], tokenizer: Any
 ) -> tuple[np.ndarray, bool]:

@@ -32,7 +32,7 @@ def capture(
     """`Subject.capture`; see there."""
     require(runner.anatomy, at.point, at.layers)
     pattern = at.point == "attn_pattern"
-    pooled = isinstance(position, str) and position in POOLED
+    pooled = position in POOLED
     if pooled and at.point in ("attn_pattern", "head_out") and position == "attention":
         raise SubjectError(f"{at.name} is not pooled by attention; choose among {', '.join(NAMED)}")
     if pooled and pattern:

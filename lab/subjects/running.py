@@ -13,7 +13,7 @@ from torch import nn
 
 from lab.subjects import prefix
 from lab.subjects.architecture import Anatomy, text_config
-from lab.subjects.errors import OutOfMemory, Stop
+from lab.subjects.errors import OutOfMemory, Stop, is_out_of_memory
 from lab.subjects.points import See, Site, tap
 from lab.subjects.prompts import Batch, Prompt, Side, by_length, cut, encode, pad
 
@@ -166,11 +166,3 @@ class Runner:
             yield
         finally:
             config._attn_implementation = before
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA's own error, or what torch's CPU allocator says."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)

@@ -14,7 +14,7 @@ from lab.subjects import adapters, architecture, reading, scoring, speaking, swe
 from lab.subjects.edits import Edit, shaped
 from lab.subjects.errors import PromptError, StructureError, SubjectError
 from lab.subjects.points import POINTS, Site, features, require
-from lab.subjects.prompts import Position, Prompt, Side
+from lab.subjects.prompts import POOLED, Position, Prompt, Side, plain
 from lab.subjects.results import Activations, Choice, Generation, Sweep
 from lab.subjects.running import Runner
 
@@ -98,6 +98,11 @@ class Subject:
         if tokens < 1:
             raise SubjectError(f"tokens_per_batch={tokens} is no batch; use at least 1")
         self._runner.tokens_per_batch = tokens
+
+    @property
+    def shares_prefix(self) -> bool:
+        """Whether tokens that several rows have in common are computed once; tried out on the model when first asked."""
+        return self._runner.shares_prefix
 
     @property
     def notes(self) -> list[str]:
@@ -222,7 +227,7 @@ class Subject:
         Only what is asked for leaves the model: values are taken inside the hooks, no layer after the last
         one wanted is run, and no LM head. See `Activations` for the shape. Raises PromptError, SubjectError.
         """
-        return reading.capture(self._runner, prompts, at, position, edits=edit, max_tokens=max_tokens, out=out)
+        return reading.capture(self._runner, prompts, at, plain(position), edits=edit, max_tokens=max_tokens, out=out)
 
     def choose(
         self,
@@ -340,7 +345,8 @@ class Subject:
         if at.point in ("attn_pattern", "norm_out"):
             changeable = ", ".join(point for point in POINTS if point not in ("attn_pattern", "norm_out"))
             raise SubjectError(f"{at.name} can be read but not changed; choose among {changeable}")
-        if isinstance(position, str) and position in ("mean", "attention"):
+        position = plain(position)
+        if position in POOLED:
             raise PromptError(f"position {position!r} names no tokens to change; use 'last', 'all' or numbers")
         made = shaped(at, values, features(self.anatomy, at), per_prompt=per_prompt)
         return Edit(at, made, position, decoding, how)
@@ -378,7 +384,7 @@ class Subject:
                 raise SubjectError(f"no hook point {at!r}; there are {', '.join(POINTS)}")
             site = getattr(self, at)()
         assert isinstance(site, Site)
-        return sweeping.patch_sweep(self._runner, clean, corrupted, site, positions, answers)
+        return sweeping.patch_sweep(self._runner, clean, corrupted, site, plain(positions), answers)
 
     # Adapters ----------------------------------------------------------------------------------------
 

@@ -152,7 +152,10 @@ def test_the_clean_activation_at_the_last_layer_gives_the_clean_token(subject):
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda s: s.patch(s.resid_post(), np.zeros((4, 32))), r"shape \(4, 32\), but resid_post at 3 layer.* \(n, 3, 32\)"),
+        (
+            lambda s: s.patch(s.resid_post(), np.zeros((4, 32))),
+            r"shape \(4, 32\), but resid_post at 3 layer.* \(n, 3, 32\)",
+        ),
         (lambda s: s.patch(s.resid_post(0), np.zeros((4, 31))), r"shape \(4, 31\), but .* needs \(n, 32\)"),
         (lambda s: s.patch(s.resid_post(0), np.full((4, 32), np.nan)), "have NaN or infinity"),
         (lambda s: s.patch(s.attn_pattern(0), np.zeros((4, 32))), "attn_pattern can be read but not changed"),
@@ -160,7 +163,10 @@ def test_the_clean_activation_at_the_last_layer_gives_the_clean_token(subject):
         (lambda s: s.steer(s.resid_post(0), np.zeros((4, 32))), r"shape \(4, 32\), but .* needs \(32\) or \(1, 32\)"),
         (lambda s: s.steer(s.resid_post(0), np.zeros(32), norm_matched=True), "length 0 has no direction"),
         (lambda s: s.generate(PROMPTS, edit=s.patch(s.resid_post(0), np.zeros((3, 32)))), r"but 4 need \(4, 32\)"),
-        (lambda s: s.generate(PROMPTS, edit=s.patch(s.resid_post(0), np.zeros((4, 1, 2, 32)))), "2 positions, but it acts at 1"),
+        (
+            lambda s: s.generate(PROMPTS, edit=s.patch(s.resid_post(0), np.zeros((4, 1, 2, 32)))),
+            "2 positions, but it acts at 1",
+        ),
     ],
 )
 def test_an_edit_that_does_not_fit_is_refused(subject, ask, said):

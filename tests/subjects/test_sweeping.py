@@ -202,10 +202,22 @@ def test_tokens_are_counted_as_the_design_counts_them(subject):
     ("ask", "error", "said"),
     [
         (lambda s: s.patch_sweep(CLEAN, CORRUPTED[:3]), PromptError, "4 clean prompts but 3 corrupted"),
-        (lambda s: s.patch_sweep([[7, 8]], [[7, 8, 9]], positions="all"), PromptError, "pair 0 has 2 clean and 3 corrupted"),
-        (lambda s: s.patch_sweep(CLEAN, CORRUPTED, at="middle"), SubjectError, "no hook point 'middle'; there are resid_pre"),
+        (
+            lambda s: s.patch_sweep([[7, 8]], [[7, 8, 9]], positions="all"),
+            PromptError,
+            "pair 0 has 2 clean and 3 corrupted",
+        ),
+        (
+            lambda s: s.patch_sweep(CLEAN, CORRUPTED, at="middle"),
+            SubjectError,
+            "no hook point 'middle'; there are resid_pre",
+        ),
         (lambda s: s.patch_sweep(CLEAN, CORRUPTED, at="attn_pattern"), SubjectError, "cannot be swept"),
-        (lambda s: s.patch_sweep(CLEAN, CORRUPTED, positions=7), PromptError, "prompt 3 has 5 tokens and no position 7"),
+        (
+            lambda s: s.patch_sweep(CLEAN, CORRUPTED, positions=7),
+            PromptError,
+            "prompt 3 has 5 tokens and no position 7",
+        ),
         (lambda s: s.patch_sweep(CLEAN, CORRUPTED, answers=([1], [9999])), PromptError, "token ids below 2930"),
     ],
 )
