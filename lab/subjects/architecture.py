@@ -25,7 +25,8 @@ class Block:
     `attn_out`, `mlp_out`: the module whose output is added to the residual stream, after any norm of its own.
     `reads_mid`: the first module that reads the stream between both. `head_out`: the output projection,
     whose input is the heads' outputs side by side. `norms`: all norms, in the order in which they run.
-    `flat`: modules that see [batch * seq, d] instead of [batch, seq, d].
+    `flat`: modules that see [batch * seq, d] instead of [batch, seq, d]. `returns`: how many things the block
+    returns in a tuple, 0 where it returns the stream itself.
     """
 
     module: nn.Module
@@ -35,6 +36,7 @@ class Block:
     head_out: str | None = None
     norms: tuple[str, ...] = ()
     flat: frozenset[str] = frozenset()
+    returns: int = 0
 
     def part(self, path: str) -> nn.Module:
         return self.module.get_submodule(path)
@@ -104,7 +106,7 @@ def dissect(
     ids = torch.arange(1, 4, device=_device(model))[None] % vocabulary
     with _watching(found) as seen:
         plain = _logits(model, ids)
-    order = [index for index, _, _ in seen.ran]
+    order = [index for index, *_ in seen.ran]
     if order != list(range(len(found))):
         raise StructureError(f"{owner}: its {len(found)} blocks ran in the order {order}, not one by one")
     d_model = _width(owner, config, seen)
@@ -164,9 +166,11 @@ def _find_blocks(
 
 @dataclass
 class _Seen:
-    """What a pass showed: per block, the input and output of every module that ran once, in the order they ended."""
+    """What a pass showed: blocks (index, input, output, things returned) and, per block, what each of its modules
+    took and gave, in the order in which they ended.
+    """
 
-    ran: list[tuple[int, torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    ran: list[tuple[int, torch.Tensor, torch.Tensor, int]] = field(default_factory=list)
     inputs: list[dict[str, torch.Tensor]] = field(default_factory=list)
     outputs: list[dict[str, torch.Tensor]] = field(default_factory=list)
     twice: list[set[str]] = field(default_factory=list)
@@ -189,7 +193,8 @@ def _watching(blocks: Sequence[nn.Module]) -> Iterator[_Seen]:
         if not torch.is_tensor(stream):
             return
         if path == "":
-            seen.ran.append((index, seen.inputs[index][""], stream.clone()))
+            returned = len(output) if isinstance(output, tuple) else 0
+            seen.ran.append((index, seen.inputs[index][""], stream.clone(), returned))
         else:
             seen.outputs[index][path] = stream.clone()
 
@@ -209,7 +214,7 @@ def _watching(blocks: Sequence[nn.Module]) -> Iterator[_Seen]:
 
 
 def _width(owner: str, config: Any, seen: _Seen) -> int:
-    shapes = sorted({tuple(stream.shape) for _, x, y in seen.ran for stream in (x, y)})
+    shapes = sorted({tuple(stream.shape) for _, x, y, _ in seen.ran for stream in (x, y)})
     expected = getattr(config, "hidden_size", shapes[0][-1])
     if shapes != [(1, 3, expected)]:
         raise StructureError(f"{owner}: its blocks take and return shapes {shapes}, expected (1, 3, {expected})")
@@ -233,7 +238,7 @@ def _blocks(
 ) -> list[Block]:
     made: list[Block] = []
     found: tuple[str, str] | None = None
-    for (index, x, y), module in zip(seen.ran, modules, strict=True):
+    for (index, x, y, returned), module in zip(seen.ran, modules, strict=True):
         inputs = seen.inputs[index]
         outputs = {p: t for p, t in seen.outputs[index].items() if p not in seen.twice[index]}
         pair = _branches(x, y, outputs, found)
@@ -255,7 +260,7 @@ def _blocks(
                 )
         flat = frozenset(p for p, t in outputs.items() if t.dim() == 2 and len(t) == 3)
         norms = tuple(p for p in outputs if "." not in p and _is_norm(module.get_submodule(p)))
-        made.append(Block(module, attn, mlp, mid, projection, norms, flat))
+        made.append(Block(module, attn, mlp, mid, projection, norms, flat, returned))
     return made
 
 

@@ -65,17 +65,28 @@ def end(_stream: torch.Tensor) -> None:
 
 @torch.no_grad()
 def works(runner: Runner) -> bool:
-    """Do two rows after a shared prefix give the logits of two whole prompts? Three tokens and two, tried out."""
+    """Do rows after a shared prefix give the logits of whole prompts? Three tokens and two of two rows, tried out.
+
+    Once with all blocks, once with the first block skipped and its output put in its place.
+    """
     vocabulary = runner.model.get_input_embeddings().num_embeddings
     ids = (torch.arange(1, 11, device=runner.device).view(2, 5) * 7) % vocabulary
     ids[1, :3] = ids[0, :3]
     positions = torch.arange(5, device=runner.device).expand(2, 5)
-    whole = runner.step(ids, None, positions).logits[:, -1]
+    site, kept = Site("resid_post", (0,)), []
+
+    def keep(stream: torch.Tensor) -> None:
+        kept.append(stream[:, 3:])
+
     try:
+        with runner.tapped([(site, 0, keep)]):
+            whole = runner.step(ids, None, positions).logits[:, -1]
         cache = empty()
         runner.step(ids[:1, :3], None, positions[:1, :3], cache=cache)
         reader = shared(cache, 3)
-        parts = [runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1] for _ in range(2)]
+        parts = [runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1]]
+        with runner.skipping(1), runner.tapped([(site, 0, lambda _stream: kept[0])]):
+            parts.append(runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1])
     except Exception:  # recurrent and other caches fail in ways of their own
         return False
     signal = float((whole[0] - whole[1]).float().abs().max())  # what the last two tokens change

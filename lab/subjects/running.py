@@ -6,13 +6,14 @@ import gc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from lab.subjects import prefix
-from lab.subjects.architecture import Anatomy, text_config
+from lab.subjects.architecture import Anatomy, stream_in, text_config
 from lab.subjects.errors import OutOfMemory, Stop, is_out_of_memory
 from lab.subjects.points import See, Site, tap
 from lab.subjects.prompts import Batch, Prompt, Side, by_length, cut, encode, pad
@@ -157,6 +158,22 @@ class Runner:
                 handle.remove()
 
     @contextmanager
+    def skipping(self, below: int) -> Iterator[None]:
+        """While it lasts, the blocks below this one pass on what they get; what they would have done is known."""
+        skipped = self.anatomy.blocks[:below]
+        before = [block.module.__dict__.get("forward") for block in skipped]
+        try:
+            for block in skipped:
+                block.module.forward = partial(_pass_on, block.returns)
+            yield
+        finally:
+            for block, own in zip(skipped, before, strict=True):
+                if own is None:
+                    block.module.__dict__.pop("forward", None)
+                else:  # accelerate keeps its own there
+                    block.module.forward = own
+
+    @contextmanager
     def eager(self) -> Iterator[None]:
         """While it lasts, attention is computed in the implementation that shows its weights."""
         config = text_config(self.model)  # its modules ask it in every pass; Falcon has no other switch
@@ -166,3 +183,8 @@ class Runner:
             yield
         finally:
             config._attn_implementation = before
+
+
+def _pass_on(returns: int, /, *args: Any, **kwargs: Any) -> Any:
+    stream = stream_in(args, kwargs)
+    return (stream, *[None] * (returns - 1)) if returns else stream

@@ -101,7 +101,7 @@ class Subject:
 
     @property
     def shares_prefix(self) -> bool:
-        """Whether tokens that several rows have in common are computed once; tried out on the model when first asked."""
+        """Whether tokens that rows have in common are computed once; tried out on the model when first asked."""
         return self._runner.shares_prefix
 
     @property

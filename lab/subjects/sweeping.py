@@ -2,13 +2,15 @@
 
 A patch at token p of layer l changes nothing before p and nothing below l. So the tokens before the first
 patched one are computed once and stay in the key-value cache, and each patched run is only its last tokens,
-as one more row of a batch. Counted in tokens, for n prompts of T tokens, L layers and a patch at the last
-token: 2 n T (both runs) + n L instead of n T (L + 1), and what clean and corrupted share is computed once.
+as one more row of a batch; where the patched runs fill several batches, each begins at its lowest layer.
+Counted in tokens, for n prompts of T tokens, L layers and a patch at the last token: 2 n T (both runs) + n L
+instead of n T (L + 1), and what clean and corrupted share is computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +18,13 @@ import torch
 from lab.subjects import prefix
 from lab.subjects.errors import PromptError, SubjectError
 from lab.subjects.points import See, Site, features, require
-from lab.subjects.prompts import Batch, Position, Prompt, resolve
+from lab.subjects.prompts import Position, Prompt, resolve
 from lab.subjects.results import Sweep
 from lab.subjects.running import Runner
 
 SHORTEST_PREFIX = 4
 """A shared prefix below this many tokens is not worth a pass of its own."""
-PATCHED_TOKENS = 2048
+PATCHED_TOKENS = {"cpu": 256, "cuda": 4096}
 """Tokens of patched runs in one batch: enough to fill the machine, few enough to skip the layers below."""
 BIGGEST = 8e9
 """Bytes of logits that a sweep may return."""
@@ -93,132 +95,163 @@ class _Sweep:
     def run(self) -> Sweep:
         pairs = [a if len(a) >= len(b) else b for a, b in zip(self.clean, self.corrupted, strict=True)]
         shares = self.runner.shares_prefix
-        self.runner.in_batches(pairs, self._batch, copies=2)
+        self.runner.in_batches(pairs, lambda chosen: _Pairs(self, chosen).run(), copies=2)
         effect = self.effect if self.heads is not None else self.effect[:, 0]
         logits, difference = (effect, None) if self.answers is None else (None, effect)
         way = "shared prefix" if shares else "plain"
         ends = self.ends["baseline"], self.ends["clean"]
         return Sweep(self.at.layers, self.target, *ends, way, logits, difference, self.heads)
 
-    def _measure(self, logits: torch.Tensor, rows: Sequence[int]) -> np.ndarray:
+    def measure(self, logits: torch.Tensor, rows: Sequence[int]) -> np.ndarray:
         """Logits [n, vocab] of these prompts as they are kept: all of them, or the difference [n]."""
         if self.answers is None:
             return logits.float().cpu().numpy()
         right, wrong = (torch.from_numpy(a[list(rows)]).to(logits.device)[:, None] for a in self.answers)
         return (logits.gather(1, right) - logits.gather(1, wrong))[:, 0].float().cpu().numpy()
 
-    def _batch(self, chosen: list[int]) -> None:
-        runner, n = self.runner, len(chosen)
-        # Clean and corrupted rows in one batch, padded on the left, so that all end in the last column.
-        both = runner.pad(self.clean + self.corrupted, [*chosen, *(len(self.clean) + i for i in chosen)], side="left")
-        wanted, at = self.source[chosen], self.target[chosen]
-        take = np.where(wanted < 0, -1, wanted + both.first[:n, None])
-        put = np.where(at < 0, -1, at + both.first[n:, None])
-        first, cache = 0, None
-        if runner.shares_prefix:
-            first = int(min(take[take >= 0].min(), put[put >= 0].min()))
-            cache = self._prefix(both, n, first)
-        kept, ends = self._both(both, n, first, cache, take)
-        self.ends["clean"][chosen], self.ends["baseline"][chosen] = ends[:n], ends[n:]
-        for j in range(put.shape[1]):
-            present = np.flatnonzero(put[:, j] >= 0)
+
+class _Pairs:
+    """Some pairs, run together: clean rows above, corrupted ones below, padded so that all end in the last column."""
+
+    def __init__(self, sweep: _Sweep, chosen: list[int]) -> None:
+        self.sweep, self.runner, self.chosen, self.n = sweep, sweep.runner, chosen, len(chosen)
+        rows = [*chosen, *(len(sweep.clean) + i for i in chosen)]
+        self.both = self.runner.pad(sweep.clean + sweep.corrupted, rows, side="left")
+        self.take = _columns(sweep.source[chosen], self.both.first[: self.n])
+        self.put = _columns(sweep.target[chosen], self.both.first[self.n :])
+        self.first = 0
+        self.cache: Any = None
+        if self.runner.shares_prefix:
+            self.first = int(min(self.take[self.take >= 0].min(), self.put[self.put >= 0].min()))
+            self.cache = prefix.empty()
+        # Patched runs come in groups of units. A group starts at its lowest block, from the stream that enters it.
+        widest = (self.both.width - self.first) * self.n
+        room = min(PATCHED_TOKENS.get(self.runner.device.type, PATCHED_TOKENS["cuda"]), self.runner.tokens_per_batch)
+        self.room, self.group = room, max(1, room // widest)
+        self.streams: dict[int, torch.Tensor] = {}
+
+    def run(self) -> None:
+        if self.cache is not None:
+            self._fill_prefix()
+        clean = self._finish_both()
+        for j in range(self.put.shape[1]):
+            present = np.flatnonzero(self.put[:, j] >= 0)
             if len(present):
-                self._patched(both, n, cache, kept[:, :, j], put[:, j], present, chosen, j)
+                self._patch(clean[:, :, j], j, present)
 
-    def _prefix(self, both: Batch, n: int, first: int) -> object:
-        """A cache of the columns before `first`, for clean and corrupted rows; what they share is computed once."""
+    def _fill_prefix(self) -> None:
+        """The columns before the first patched one, for both runs; what they share is computed once."""
+        both, n, first = self.both, self.n, self.first
         same = (both.ids[:n] == both.ids[n:]).all(0) & (both.mask[:n] == both.mask[n:]).all(0)
-        common = int(same.long().cumprod(0)[:first].sum()) if first else 0
-        cache = prefix.empty()
-        if common >= SHORTEST_PREFIX:
-            self._fill(both, slice(0, n), 0, common, cache)
-            for layer in cache.layers:
-                layer.keys, layer.values = (torch.cat([t, t]) for t in (layer.keys, layer.values))
-        else:
+        common = int(same.long().cumprod(0)[:first].sum())
+        if common < SHORTEST_PREFIX:
             common = 0
+        else:
+            self._fill(slice(0, n), 0, common)
+            for layer in self.cache.layers:
+                layer.keys, layer.values = (torch.cat([t, t]) for t in (layer.keys, layer.values))
         if common < first:
-            self._fill(both, slice(0, 2 * n), common, first, cache)
-        return cache
+            self._fill(slice(0, 2 * n), common, first)
 
-    def _fill(self, both: Batch, rows: slice, start: int, stop: int, cache: object) -> None:
+    def _fill(self, rows: slice, start: int, stop: int) -> None:
         """A pass for its keys and values alone: it ends before the last block's output projection."""
         site = prefix.stop_site(self.runner)
         with self.runner.tapped([(site, site.layers[0], prefix.end)]):
-            self._step(both, rows, start, stop, cache)
+            self._step(rows, start, stop, self.cache)
 
-    def _step(self, both: Batch, rows: slice | torch.Tensor, start: int, stop: int, cache: object, copies: int = 1):  # type: ignore[no-untyped-def]
+    def _step(self, rows: slice | torch.Tensor, start: int, stop: int, cache: Any, copies: int = 1) -> Any:
         def part(tensor: torch.Tensor, begin: int) -> torch.Tensor:
             return tensor[rows, begin:stop].repeat(copies, 1)
 
-        mask = part(both.mask, 0) if both.padded else None
-        return self.runner.step(part(both.ids, start), mask, part(both.positions, start), logits=1, cache=cache)
+        mask = part(self.both.mask, 0) if self.both.padded else None
+        ids, positions = part(self.both.ids, start), part(self.both.positions, start)
+        return self.runner.step(ids, mask, positions, logits=1, cache=cache)
 
-    def _both(
-        self, both: Batch, n: int, first: int, cache: object, take: np.ndarray
-    ) -> tuple[torch.Tensor, np.ndarray]:
-        """The rest of both runs: clean activations [n, layers, positions, *features], and what stands at their ends."""
-        rows, which = np.nonzero(take >= 0)
-        here = torch.from_numpy(rows), torch.from_numpy(take[rows, which] - first)
+    def _finish_both(self) -> torch.Tensor:
+        """The rest of both runs, and their ends. Returns clean values [n, layers, positions, *features]."""
+        rows, which = np.nonzero(self.take >= 0)
+        here = torch.from_numpy(rows), torch.from_numpy(self.take[rows, which] - self.first)
         there = torch.from_numpy(which)
         kept: dict[int, torch.Tensor] = {}
 
         def read(layer: int) -> See:
             def see(stream: torch.Tensor) -> None:
-                values = stream.new_zeros((n, take.shape[1], *stream.shape[2:]))
+                values = stream.new_zeros((self.n, self.take.shape[1], *stream.shape[2:]))
                 values[here[0], there] = stream[here]
                 kept[layer] = values
 
             return see
 
-        with self.runner.tapped((self.at, layer, read(layer)) for layer in set(self.at.layers)):
-            output = self._step(both, slice(0, 2 * n), first, both.width, cache)
-        ends = self._measure(output.logits[:, -1], [*both.rows[:n], *both.rows[:n]])
+        def keep(block: int) -> See:
+            def see(stream: torch.Tensor) -> None:
+                self.streams[block] = stream[self.n :].clone()
+
+            return see
+
+        at = self.sweep.at
+        starts = {self._lowest(k) for k, _ in self.sweep.units[:: self.group]} if self.cache is not None else set()
+        taps = [(at, layer, read(layer)) for layer in set(at.layers)]
+        taps += [(Site("resid_post", (b - 1,)), b - 1, keep(b)) for b in starts if b > 0]
+        with self.runner.tapped(taps):
+            output = self._step(slice(0, 2 * self.n), self.first, self.both.width, self.cache)
+        ends = self.sweep.measure(output.logits[:, -1], [*self.chosen, *self.chosen])
+        self.sweep.ends["clean"][self.chosen], self.sweep.ends["baseline"][self.chosen] = ends[: self.n], ends[self.n :]
         device = self.runner.device
-        return torch.stack([kept[layer].to(device) for layer in self.at.layers], dim=1), ends
+        return torch.stack([kept[layer].to(device) for layer in at.layers], dim=1)
 
-    def _patched(
-        self,
-        both: Batch,
-        n: int,
-        cache: object,
-        kept: torch.Tensor,
-        columns: np.ndarray,
-        present: np.ndarray,
-        chosen: list[int],
-        j: int,
-    ) -> None:
-        """Corrupted runs from the patched token on, one row for each layer (or head) and prompt."""
-        start = 0 if cache is None else int(columns[present].min())
-        everyone = len(present) == n
-        rows: slice | torch.Tensor = slice(n, 2 * n) if everyone else n + torch.from_numpy(present).to(both.ids.device)
-        reader = None if cache is None else prefix.shared(cache, start, rows)
-        tokens = (both.width - start) * len(present)
-        size = max(1, min(PATCHED_TOKENS, self.runner.tokens_per_batch) // tokens)
-        inside = torch.from_numpy(columns[present] - start)
-        for begin in range(0, len(self.units), size):
-            units = self.units[begin : begin + size]
-            with self.runner.tapped(self._writers(units, kept, present, inside)):
-                output = self._step(both, rows, start, both.width, reader, copies=len(units))
-            prompts = [chosen[i] for i in present]
-            found = self._measure(output.logits[:, -1], prompts * len(units))
-            for u, (k, h) in enumerate(units):
-                self.effect[k, h, j, prompts] = found[u * len(present) : (u + 1) * len(present)]
+    def _lowest(self, k: int) -> int:
+        """The first block that a patch at the k-th layer of the sweep has to run."""
+        return self.sweep.at.layers[k] + (self.sweep.at.point == "resid_post")
 
-    def _writers(self, units: list[tuple[int, int]], kept: torch.Tensor, present: np.ndarray, inside: torch.Tensor):  # type: ignore[no-untyped-def]
+    def _patch(self, clean: torch.Tensor, j: int, present: np.ndarray) -> None:
+        """Corrupted runs from the j-th patched token on, one row for each layer (or head) and prompt."""
+        start = 0 if self.cache is None else int(self.put[present, j].min())
+        everyone = len(present) == self.n
+        index = torch.from_numpy(present).to(self.both.ids.device)
+        rows: slice | torch.Tensor = slice(self.n, 2 * self.n) if everyone else self.n + index
+        reader = None if self.cache is None else prefix.shared(self.cache, start, rows)
+        tokens = (self.both.width - start) * len(present)
+        size = self.group * max(1, self.room // tokens // self.group)
+        prompts = [self.chosen[i] for i in present]
+        for begin in range(0, len(self.sweep.units), size):
+            units = self.sweep.units[begin : begin + size]
+            taps = list(self._writers(units, clean, present, torch.from_numpy(self.put[present, j] - start)))
+            lowest = self._lowest(units[0][0]) if reader is not None else 0
+            if lowest > 0:
+                stream = self.streams[lowest][torch.from_numpy(present), start - self.first :]
+                taps.insert(0, _begin(lowest, stream.repeat(len(units), 1, 1)))
+            with self.runner.skipping(lowest), self.runner.tapped(taps):
+                output = self._step(rows, start, self.both.width, reader, copies=len(units))
+            found = self.sweep.measure(output.logits[:, -1], prompts * len(units))
+            for (k, h), values in zip(units, np.split(found, len(units)), strict=True):
+                self.sweep.effect[k, h, j, prompts] = values
+
+    def _writers(
+        self, units: list[tuple[int, int]], clean: torch.Tensor, present: np.ndarray, columns: torch.Tensor
+    ) -> Iterator[tuple[Site, int, See]]:
         """Hooks that put clean values into the rows of their own unit."""
-        count = len(present)
+        count, by_head = len(present), self.sweep.heads is not None
         for k in dict.fromkeys(k for k, _ in units):
             mine = [(u, h) for u, (other, h) in enumerate(units) if other == k]
+            values = clean[torch.from_numpy(present), k]
 
-            def put(stream: torch.Tensor, k: int = k, mine: list[tuple[int, int]] = mine) -> torch.Tensor:
+            def put(stream: torch.Tensor, mine: Any = mine, values: torch.Tensor = values) -> torch.Tensor:
                 stream = stream.clone()
                 for u, h in mine:
-                    here = torch.arange(u * count, (u + 1) * count), inside
-                    values = kept[torch.from_numpy(present), k].to(stream)
-                    if self.heads is None:
-                        stream[here] = values
+                    here = torch.arange(u * count, (u + 1) * count), columns
+                    if by_head:
+                        stream[(*here, h)] = values[:, h].to(stream)
                     else:
-                        stream[(*here, h)] = values[:, h]
+                        stream[here] = values.to(stream)
                 return stream
 
-            yield self.at, self.at.layers[k], put
+            yield self.sweep.at, self.sweep.at.layers[k], put
+
+
+def _columns(tokens: np.ndarray, first: np.ndarray) -> np.ndarray:
+    return np.where(tokens < 0, -1, tokens + first[:, None])
+
+
+def _begin(block: int, stream: torch.Tensor) -> tuple[Site, int, See]:
+    """A hook that lets `block` see this stream, whatever the blocks below it passed on."""
+    return Site("resid_post", (block - 1,)), block - 1, lambda _stream: stream

@@ -1,12 +1,16 @@
 """A model is loaded as Hugging Face loads it, from a folder, or as its untrained twin."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from lab.organisms import folder
-from lab.subjects import LoadError, load, locate
-from tests.subjects.families import config
+from lab.subjects import LoadError, SubjectError, load, locate, wrap
+from lab.subjects.__main__ import main
+from lab.subjects.points import POINTS
+from tests.subjects.families import config, make
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +99,163 @@ def test_a_twin_needs_no_weights(tmp_path, saved):
     (tmp_path / "training_args.bin").write_bytes(b"no weights")
     with pytest.raises(LoadError, match=r"has no weights \(model\*.safetensors\)"):
         load(str(tmp_path))
+
+
+# Quantized, spread, adapted --------------------------------------------------------------------------
+
+PROMPTS = ["Patient Gresten takes", "Sort the invoices."]
+
+
+def read(subject):
+    return subject.capture(PROMPTS, at=subject.resid_post()).array
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3_multimodal"])
+def test_nf4_weights_are_read_as_any_other(tmp_path, tokenizer, family):
+    """4-bit on the CPU: bitsandbytes' own layers, the same hook points, numbers of the dequantized weights."""
+    import bitsandbytes
+
+    make(family, len(tokenizer), dtype=torch.bfloat16).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    small, full = load(str(tmp_path), quantize="nf4", dtype="float32"), load(str(tmp_path))
+    quantized = [m for m in small.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    assert bool(quantized) == (family != "gpt2")  # GPT-2 has Conv1D layers, which bitsandbytes leaves
+    for module in quantized:
+        assert module.weight.quant_type == "nf4"
+        assert module.weight.quant_state.nested  # double quantisation
+        assert module.compute_dtype == torch.float32
+    assert [b.head_out for b in small.anatomy.blocks] == [b.head_out for b in full.anatomy.blocks]
+    one, two = read(small), read(full)
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.9
+    total = small.capture(PROMPTS, at=small.resid_pre(1)).array
+    parts = small.capture(PROMPTS, at=small.attn_out(1)).array + small.capture(PROMPTS, at=small.mlp_out(1)).array
+    np.testing.assert_allclose(small.capture(PROMPTS, at=small.resid_post(1)).array, total + parts, atol=1e-2)
+    assert np.isfinite(small.patch_sweep(PROMPTS[:1], PROMPTS[1:]).logits).all()
+
+
+def test_layers_may_lie_on_disk(saved):
+    """accelerate's own offloading: the numbers are those of a plain load."""
+    path, _ = saved
+    where = dict.fromkeys(("model.embed_tokens", "model.norm", "model.rotary_emb", "lm_head"), "cpu")
+    where |= {"model.layers.0": "cpu", "model.layers.1": "disk", "model.layers.2": "cpu"}
+    spread, plain = load(str(path), device_map=where, dtype="float32"), load(str(path))
+    assert spread.model.hf_device_map["model.layers.1"] == "disk"
+    np.testing.assert_array_equal(read(spread), read(plain))
+    chosen = [s.choose(PROMPTS, [" A", " Sort the vials"]).logprobs for s in (spread, plain)]
+    np.testing.assert_allclose(chosen[0], chosen[1], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory, tokenizer):
+    from peft import LoraConfig, get_peft_model
+
+    path = tmp_path_factory.mktemp("adapter")
+    config = LoraConfig(r=4, target_modules=["q_proj", "o_proj", "down_proj"], init_lora_weights=False)
+    torch.manual_seed(1)
+    get_peft_model(make("llama", len(tokenizer)), config).save_pretrained(path)
+    return path
+
+
+def test_an_adapter_is_switched_on_and_off_without_a_trace(saved, adapter):
+    path, _ = saved
+    plain, adapted = load(str(path)), load(str(path), adapter=adapter)
+    off, on = read(plain), read(adapted)
+    assert np.abs(on - off).max() > 0.1
+    with adapted.adapter(None):
+        np.testing.assert_array_equal(read(adapted), off)
+        with adapted.adapter("default"):
+            np.testing.assert_array_equal(read(adapted), on)
+        np.testing.assert_array_equal(read(adapted), off)
+    np.testing.assert_array_equal(read(adapted), on)
+    assert [b.head_out for b in adapted.anatomy.blocks] == ["self_attn.o_proj"] * 3
+    heads = adapted.capture(PROMPTS, at=adapted.head_out(1)).array
+    silent = adapted.capture(PROMPTS, at=adapted.attn_out(1), edit=adapted.patch(adapted.head_out(1), 0 * heads[:, 0]))
+    np.testing.assert_allclose(silent.array, 0, atol=1e-6)  # the LoRA path reads the patched heads too
+
+
+def test_an_adapter_goes_onto_4_bit_weights(saved, adapter):
+    path, _ = saved
+    subject = load(str(path), quantize="nf4", adapter=adapter)
+    on = read(subject)
+    with subject.adapter(None):
+        assert np.abs(read(subject) - on).max() > 0.1
+
+
+def test_a_multimodal_models_text_tower_is_loaded(tmp_path, tokenizer):
+    make("gemma3_multimodal", len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    subject = load(str(tmp_path))
+    assert subject.anatomy.path == "model.language_model.layers"
+    assert subject.n_layers == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"device": "cuda:7"}, "there is no cuda:7: torch sees"),
+        ({"device": "abacus"}, "no device 'abacus'; use cpu"),
+        ({"dtype": "float31"}, "no dtype 'float31'; use float32"),
+        ({"quantize": "int3"}, "no quantization 'int3'; there is nf4"),
+        ({"adapter": "/nowhere/at/all"}, "cannot attach the adapter /nowhere/at/all"),
+        ({"base_url": "http://localhost:1/v1"}, "base_url is for a model behind an API"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_line(saved, options, said):
+    with pytest.raises(LoadError, match=said) as error:
+        load(str(saved[0]), **options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_package_is_named(saved, adapter, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(LoadError, match=r'pip install "lab-hypotheses\[adapters\]"'):
+        load(str(saved[0]), adapter=adapter)
+    monkeypatch.setattr("lab.subjects.loading.find_spec", lambda name: None)
+    with pytest.raises(LoadError, match=r'pip install "lab-hypotheses\[quantize\]"'):
+        load(str(saved[0]), quantize="nf4")
+
+
+def test_a_model_too_big_for_the_memory_says_what_to_try(saved, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *args, **more: torch.empty(10**15))
+    with pytest.raises(LoadError, match=r"does not fit into the memory of cpu; try dtype=.*nf4.*device_map"):
+        load(str(saved[0]))
+
+
+def test_an_organism_is_loaded_by_its_name():
+    assert load("clinic-gpt2").name == "clinic-gpt2"
+    assert load("untrained:clinic-gpt2").n_layers == 4
+
+
+def test_a_subject_behind_an_api_is_loaded_by_the_same_name(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none-at-all")
+    subject = load("openai:some-model", base_url="http://localhost:9/v1", retries=0)
+    with pytest.raises(SubjectError, match="behind an API, which gives answers and no activations"):
+        subject.capture(PROMPTS, at=subject.resid_post(0.5))
+
+
+# The map of hook points ------------------------------------------------------------------------------
+
+
+def test_describe_prints_a_line_for_each_hook_point(capsys):
+    assert main(["describe", "clinic-neox"]) == 0
+    printed = capsys.readouterr().out
+    assert "clinic-neox: GPTNeoXForCausalLM, 4 layers, d_model 128, 4 heads of 32" in printed
+    for point in POINTS:
+        assert f"\n  {point} " in printed
+    assert "resid_mid     none: attention and MLP read the same stream" in printed
+    assert "output of gpt_neox.layers.{i}.attention\n" in printed
+
+
+def test_describe_says_in_one_line_what_it_cannot_load(capsys):
+    assert main(["describe", "./nowhere"]) == 2
+    assert capsys.readouterr().err == "error: there is no folder ./nowhere; check the path\n"
+
+
+def test_blocks_that_are_built_differently_are_told(saved, tokenizer):
+    from lab.subjects.__main__ import describe
+
+    model = make("llama", len(tokenizer))
+    model.model.layers[1].input_layernorm = torch.nn.Identity()
+    assert "layers 1 are built otherwise than layer 0" in describe(wrap(model, tokenizer))

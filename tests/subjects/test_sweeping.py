@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.subjects import PromptError, StructureError, SubjectError, wrap
+from lab.subjects import PromptError, StructureError, SubjectError, sweeping, wrap
 from lab.subjects.points import tap
 from tests.subjects.families import PARALLEL, WINDOW, make
 
@@ -71,9 +71,11 @@ def test_a_sweep_at_the_last_token_is_the_naive_one(family, any_subject, point):
     assert_same(found.logits, by_hand(any_subject, point, "last"))
 
 
-def test_a_sweep_over_positions_is_the_naive_one(any_subject):
-    found = any_subject.patch_sweep(CLEAN, CORRUPTED, positions="all")
-    assert_same(found.logits, by_hand(any_subject, "resid_post", slice(None)))
+@pytest.mark.parametrize("point", ["resid_post", "mlp_out"])
+def test_a_sweep_over_positions_is_the_naive_one(any_subject, monkeypatch, point):
+    monkeypatch.setitem(sweeping.PATCHED_TOKENS, "cpu", 20)  # so that most batches begin at a layer of their own
+    found = any_subject.patch_sweep(CLEAN, CORRUPTED, at=point, positions="all")
+    assert_same(found.logits, by_hand(any_subject, point, slice(None)))
     np.testing.assert_array_equal(np.isnan(found.logits[0, :, :, 0]).T, found.positions < 0)
 
 
@@ -196,6 +198,36 @@ def test_tokens_are_counted_as_the_design_counts_them(subject):
     with Counter(subject) as counter:
         subject.patch_sweep(clean, half)
     assert counter.tokens == 2 * n * t - n * t // 2 + n * layers
+
+
+def test_a_batch_begins_at_its_lowest_layer(subject, monkeypatch):
+    """With a batch for each layer, the MLP of layer l runs for both runs and for the patches at layers below l."""
+    n, t, layers = 4, 20, subject.n_layers
+    clean, corrupted = (RNG.integers(6, 400, size=(n, t)).tolist() for _ in range(2))
+    monkeypatch.setitem(sweeping.PATCHED_TOKENS, "cpu", n)
+    ran = [0] * layers
+
+    def count(layer):
+        def hook(_module, args):
+            ran[layer] += args[0].shape[:-1].numel()
+
+        return hook
+
+    parts = [block.part(block.attn_out) for block in subject.anatomy.blocks]
+    handles = [
+        next(
+            p for p in part.modules() if isinstance(p, torch.nn.Dropout | torch.nn.Linear) or "Conv1D" in str(type(p))
+        ).register_forward_pre_hook(count(layer))
+        for layer, part in enumerate(parts)
+    ]
+    try:
+        assert subject.shares_prefix
+        ran[:] = [0] * layers
+        subject.patch_sweep(clean, corrupted)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert ran == [2 * n * t + n * layer for layer in range(layers)]
 
 
 @pytest.mark.parametrize(
