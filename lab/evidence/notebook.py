@@ -142,6 +142,10 @@ class Notebook:
         """Keeps raw rows (prompts, texts, scores). They reach the experiment's own results file, not the tables."""
         self._write("rows", name=name, rows=rows)
 
+    def note(self, text: str) -> None:
+        """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller."""
+        self._write("noted", text=text)
+
     def plot(self, name: str, draw: Callable[[Axes], object], *, size: tuple[float, float] = (5.0, 3.6)) -> Path:
         """Draws on fresh axes of `size` inches and keeps the picture as PNG; returns its path.
 

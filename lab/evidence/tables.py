@@ -15,6 +15,8 @@ from typing import Any
 from lab.estimate import Estimate
 from lab.evidence.files import file_name, write_whole
 
+_RUN = ("started", "finished", "rows", "notes")
+"""What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
 KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
 
 
@@ -52,6 +54,7 @@ class CellRecord:
     reported: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, str] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     started: str = ""
     finished: str = ""
     verdict: str = "INVALID"
@@ -94,6 +97,8 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
             cell.plots[event["name"]] = event["file"]
         elif kind == "rows":
             cell.rows[event["name"]] = event["rows"]
+        elif kind == "noted":
+            cell.notes.append(event["text"])
         elif kind == "finished":
             cell.verdict, cell.reason, cell.finished = event["verdict"], event["reason"], event["time"]
     return [cells[key] for key in sorted(cells)]
@@ -122,7 +127,7 @@ def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
 
 def entry(cell: CellRecord) -> dict[str, Any]:
     """A cell as JSON, without what differs between equal runs and without raw rows."""
-    return {name: value for name, value in asdict(cell).items() if name not in ("started", "finished", "rows")}
+    return {name: value for name, value in asdict(cell).items() if name not in _RUN}
 
 
 def statistics(cells: list[CellRecord]) -> str:
@@ -160,12 +165,13 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         summary += ["", f"## {cell.asked or first.experiment}", ""]
         summary += [f"- {m.read.name}: {m.read.shown} {m.read.interval}" for m in cell.measures]
         summary += [f"- Result: {cell.shown_verdict}"]
+        summary += [f"- Note: {text}" for text in cell.notes]
         output += ["", f"{cell.started} {cell.cell}"]
         output += [f"  control {c['outcome']}: {c['name']}: {c['reason']}" for c in cell.controls]
         output += [f"  {claim['outcome']}: {claim['reason']}" for m in cell.measures for claim in m.claims]
         output += [f"  reported {name}: {json.dumps(value)}" for name, value in sorted(cell.reported.items())]
         output += [f"{cell.finished} {cell.shown_verdict}: {cell.reason}"]
-    results = [entry(cell) | {"started": cell.started, "finished": cell.finished, "rows": cell.rows} for cell in cells]
+    results = [entry(cell) | {name: getattr(cell, name) for name in _RUN} for cell in cells]
     return {
         f"{stem}_summary.md": "\n".join(summary) + "\n",
         f"{stem}_results.json": _json(results),

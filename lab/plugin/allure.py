@@ -55,9 +55,10 @@ def _show(notebook: Notebook) -> None:
     allure.dynamic.label("verdict", record.verdict)
     bars = ", ".join(f"{m.read.name} {m.bar}" for m in record.measures if m.claims) or "none was reached"
     controls = "\n".join(f"- {c['outcome']}: {c['name']} ({c['reason']})" for c in record.controls) or "- none"
+    notes = "".join(f"\n**Note**: {text}\n" for text in record.notes)
     allure.dynamic.description(
         f"**Claim**: {cell.claim}\n\n**Bar**: {bars}\n\n**Verdict**: {record.shown_verdict}. {record.reason}\n\n"
-        f"{summary_table([record])}\n**Controls**\n\n{controls}\n"
+        f"{summary_table([record])}\n**Controls**\n\n{controls}\n{notes}"
     )
     numbers = json.dumps(entry(record), indent=1, sort_keys=True)
     allure.attach(numbers, name="numbers", attachment_type=allure.attachment_type.JSON)

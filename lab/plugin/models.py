@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.plugin.cells import subjects
+from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,21 @@ def check(settings: Settings) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     check(session.config.stash[SETTINGS])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object]:
+    """Puts down how a cell's subjects had to be run: batches made smaller, parameters that a server refused."""
+    try:
+        return (yield)
+    finally:
+        notebook = item.stash.get(NOTEBOOK, None)
+        if notebook is not None:
+            for given in getattr(item, "funcargs", {}).values():
+                for subject in given.values() if isinstance(given, dict) else [given]:
+                    if "lab.subjects" in type(subject).__module__:
+                        for text in subject.notes:
+                            notebook.note(f"{subject.name}: {text}")
 
 
 @pytest.fixture(scope="session")

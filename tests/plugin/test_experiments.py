@@ -1,6 +1,7 @@
 """Knobs, subjects, controls and the notebook, as an author meets them. Organisms stand in for any model."""
 
 import json
+import textwrap
 
 import pytest
 
@@ -128,6 +129,29 @@ def test_m(model, evidence):
     evidence.report(shape=read.array.shape, name=model.name)
     assert evidence.measure("x", seen()) > 0.55
 """
+
+
+def test_how_a_model_had_to_be_run_is_written_down(suite, pytester):
+    body = """
+    import torch
+
+    @experiment(id="N", claim="c", phase="p")
+    def test_n(model, evidence):
+        def fail(_module, args):
+            if len(args[0]) > 3:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+        handle = model.blocks[0].register_forward_pre_hook(fail)
+        model.capture(["Patient Gresten"] * 8, at=model.resid_post(0.5))
+        handle.remove()
+        assert evidence.measure("x", seen()) > 0.55
+    """
+    suite(textwrap.dedent(body), "--lab-models", "clinic-gpt2").assert_outcomes(passed=1)
+    note = "clinic-gpt2: out of memory with 8 prompts of 2 tokens in a batch; went on with 4"
+    assert f"- Note: {note}" in (pytester.path / "results" / "p" / "n_summary.md").read_text()
+    (found,) = json.loads((pytester.path / "results" / "p" / "n_results.json").read_text())
+    assert note in found["notes"]
+    assert "notes" not in statistics(pytester)[0]  # equal runs give equal bytes, on whatever machine
 
 
 def test_each_model_is_a_test_id(suite, pytester):
