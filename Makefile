@@ -1,4 +1,4 @@
-# make setup · make hypotheses · make test · make lint · make report · make organisms
+# make setup · make hypotheses · make test · make lint · make report · make organisms · make bench
 # Each sets up what it needs. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses test lint report organisms clean
+.PHONY: setup hypotheses test lint report organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -41,6 +41,10 @@ report: $(READY)
 
 organisms: $(READY)
 	$(BIN)/python -m lab.organisms train
+
+# Installs each peer in an environment of its own, about 1.4 GB each; ARGS=--quick tries everything out in a minute.
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf results allure-results allure-report .pytest_cache .mypy_cache .ruff_cache

@@ -37,6 +37,17 @@ def test_the_example_runs_after_pip_install(installed, tmp_path):
     assert "DONE" in (tmp_path / "results" / "summary_table.md").read_text()
 
 
+def test_the_example_of_reading_and_changing_runs_and_has_the_shapes_it_says():
+    text = (ROOT / "README.md").read_text()
+    code = re.search(r"<!-- subjects -->\n```python\n(.*?)```", text, re.DOTALL).group(1)
+    names: dict = {}
+    exec(code, names)
+    said = re.findall(r"^(\S+\.shape) +# (\(.*?\))", code, re.MULTILINE)
+    assert len(said) == 2
+    for expression, shape in said:
+        assert str(eval(expression, names)) == shape
+
+
 def test_the_wheel_holds_the_library_and_the_organisms_and_nothing_else(installed):
     top = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert top == {"lab"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lab.plugin.cells import subjects
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
+from lab.subjects.names import options_for
 
 if TYPE_CHECKING:
     from lab.subjects import Subject
@@ -21,14 +22,15 @@ KEEP_PARAMETERS = 50_000_000
 class SubjectPool:
     """Subjects by name, as `lab.subjects.load` understands it."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
         self._loaded: dict[str, Subject] = {}
 
     def get(self, name: str) -> Subject:
         if name not in self._loaded:
             from lab.subjects import load
 
-            self._loaded[name] = load(name)
+            self._loaded[name] = load(name, **options_for(name, self._options))
         return self._loaded[name]
 
     def drop(self, name: str) -> None:
@@ -46,7 +48,7 @@ def check(settings: Settings) -> None:
 
     for name in settings.models:
         try:
-            locate(name)
+            locate(name, settings.load.get("base_url"))
         except LoadError as error:
             raise pytest.UsageError(f"--lab-models: {error}. Organisms: {', '.join(names())}") from None
 
@@ -63,6 +65,8 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object
     finally:
         notebook = item.stash.get(NOTEBOOK, None)
         if notebook is not None:
+            for key, value in item.config.stash[SETTINGS].load.items():
+                notebook.note(f"--lab-load {key}={value}")
             for given in getattr(item, "funcargs", {}).values():
                 for subject in given.values() if isinstance(given, dict) else [given]:
                     if "lab.subjects" in type(subject).__module__:
@@ -71,9 +75,9 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object
 
 
 @pytest.fixture(scope="session")
-def subject_pool() -> SubjectPool:
+def subject_pool(request: pytest.FixtureRequest) -> SubjectPool:
     """All subjects loaded so far in this process."""
-    return SubjectPool()
+    return SubjectPool(request.config.stash[SETTINGS].load)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS
+
 POLICIES = ("ok", "exit6", "fail")
 
 
@@ -19,12 +21,14 @@ class Settings:
 
     `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the
     knobs that were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are
-    those of the command line, which must exist. `worker` is "main" outside of xdist.
+    those of the command line, which must exist. `load` is how models are loaded. `worker` is "main" outside
+    of xdist.
     """
 
     models: tuple[str, ...] | None
     overrides: tuple[tuple[str | None, str, str], ...]
     asked_overrides: tuple[tuple[str | None, str, str], ...]
+    load: dict[str, Any]
     inconclusive: str
     results: Path
     run: str
@@ -55,6 +59,14 @@ def add(parser: pytest.Parser) -> None:
         help="give a knob another value, as n_samples=2000 or PM2.depth=0.75; may be repeated [ini: lab_set]",
     )
     group.addoption(
+        "--lab-load",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="how models are loaded, as device=cuda:1, dtype=bfloat16, quantize=nf4, device_map=auto or "
+        "base_url=http://...; may be repeated [ini: lab_load]",
+    )
+    group.addoption(
         "--lab-inconclusive",
         choices=POLICIES,
         default=None,
@@ -69,6 +81,7 @@ def add(parser: pytest.Parser) -> None:
     )
     parser.addini("lab_models", "default of --lab-models", default="")
     parser.addini("lab_set", "knobs, one KNOB=VALUE a line; --lab-set comes after them", type="linelist", default=[])
+    parser.addini("lab_load", "one KEY=VALUE a line; --lab-load comes after them", type="linelist", default=[])
     parser.addini("lab_inconclusive", "default of --lab-inconclusive", default="ok")
     parser.addini("lab_results", "default of --lab-results, relative to the root folder", default="results")
 
@@ -94,6 +107,7 @@ def read(config: pytest.Config) -> Settings:
         models=models or None,
         overrides=standing + asked,
         asked_overrides=asked,
+        load=dict(map(_loading, [*config.getini("lab_load"), *config.option.lab_load])),
         inconclusive=policy,
         results=Path(worker.get("lab_results", folder)),
         run=worker.get("lab_run") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -107,3 +121,15 @@ def _override(text: str) -> tuple[str | None, str, str]:
     if not equals or not knob or (dot and not experiment):
         raise pytest.UsageError(f"--lab-set {text}: write KNOB=VALUE, or EXPERIMENT.KNOB=VALUE")
     return experiment or None, knob, value.strip()
+
+
+def _loading(text: str) -> tuple[str, Any]:
+    known = {**MODEL_OPTIONS, **SERVER_OPTIONS}
+    key, _, value = (part.strip() for part in text.partition("="))
+    if key not in known or not value:
+        raise pytest.UsageError(f"--lab-load {text}: write KEY=VALUE with one of {', '.join(known)}")
+    kind = known[key]
+    try:
+        return key, value.lower() in ("true", "1", "yes") if kind is bool else kind(value)
+    except ValueError:
+        raise pytest.UsageError(f"--lab-load {text}: {value!r} is no {kind.__name__}") from None

@@ -14,13 +14,13 @@ from lab.subjects.subject import Subject
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 
-def locate(name: str) -> str:
+def locate(name: str, base_url: str | None = None) -> str:
     """Checks, without loading it, that `name` can be loaded, and returns the folder or hub name to load it from.
 
     Raises LoadError with what to do.
     """
     if api.is_api(name):
-        api.check(name)
+        api.check(name, base_url)
         return name
     source = resolve(name).removeprefix(UNTRAINED)
     folder = Path(source).expanduser()

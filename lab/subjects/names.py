@@ -1,4 +1,4 @@
-"""What can a subject be called? Organisms by their names, folders, hub names, and the untrained twin of each.
+"""What can a subject be called, and how may it be loaded? Organisms, folders, hub names, untrained twins, APIs.
 
 Knows no torch, so that a run can be planned without it.
 """
@@ -6,9 +6,39 @@ Knows no torch, so that a run can be planned without it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 UNTRAINED = "untrained:"
 """`untrained:NAME` is NAME's twin: same architecture and tokenizer, fresh weights of a fixed seed."""
+
+MODEL_OPTIONS: dict[str, type] = {
+    "device": str,
+    "dtype": str,
+    "quantize": str,
+    "adapter": str,
+    "device_map": str,
+    "revision": str,
+    "trust_remote_code": bool,
+}
+"""What `load` takes for a Hugging Face model beside its name."""
+SERVER_OPTIONS: dict[str, type] = {
+    "base_url": str,
+    "concurrency": int,
+    "cache": str,
+    "timeout": float,
+    "retries": int,
+    "samples": int,
+}
+"""What `load` takes for a model behind an API."""
+
+
+def options_for(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that `load` takes for this subject. An untrained twin has no weights to quantize."""
+    if name.startswith("openai:"):
+        return {key: value for key, value in options.items() if key in SERVER_OPTIONS}
+    plain = ("device", "dtype", "revision", "trust_remote_code")
+    known = plain if name.startswith(UNTRAINED) else tuple(MODEL_OPTIONS)
+    return {key: value for key, value in options.items() if key in known}
 
 
 def home() -> Path:

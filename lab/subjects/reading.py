@@ -99,8 +99,9 @@ def _readers(
     if tokens is not None:
         columns = batch.columns(tokens)
         rows, which = np.nonzero(columns >= 0)
-        here = torch.from_numpy(rows), torch.from_numpy(columns[rows, which])
-        there = torch.from_numpy(which)
+        # On the device once, so that no layer waits for them.
+        here = tuple(torch.from_numpy(x).to(runner.device) for x in (rows, columns[rows, which]))
+        there = torch.from_numpy(which).to(runner.device)
 
     def read(layer: int) -> See:
         slots = [k for k, wanted in enumerate(at.layers) if wanted == layer]
@@ -115,7 +116,7 @@ def _readers(
                 for k in slots:
                     buffer[:, k, 0] = value.to(buffer, non_blocking=True)
             else:
-                values = stream[here].float()
+                values = stream[tuple(x.to(stream.device, non_blocking=True) for x in here)].float()
                 if at.point == "attn_pattern":
                     values = _own_keys(values, batch, rows, buffer.shape[-1])
                 for k in slots:

@@ -99,7 +99,8 @@ class Runner:
         if size == 1:
             raise OutOfMemory(
                 f"{self.name} ran out of memory on one prompt of {width} tokens ({fault}); try shorter prompts, "
-                'load(..., dtype="bfloat16"), load(..., quantize="nf4"), load(..., device="cpu") or a smaller model'
+                "load(..., dtype='bfloat16'), quantize='nf4', device_map='auto' or device='cpu' (in a run "
+                "--lab-load dtype=bfloat16), or a smaller model (--lab-models)"
             )
         self.tokens_per_batch = max(1, size // 2) * width
         self.note(f"out of memory with {size} prompts of {width} tokens in a batch; went on with {max(1, size // 2)}")

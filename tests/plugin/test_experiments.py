@@ -460,3 +460,41 @@ def test_every_flag_has_a_help_line_and_an_ini_twin(pytester):
     for flag in ("lab-models", "lab-set", "lab-inconclusive", "lab-results"):
         assert f"--{flag}" in text
         assert f"[ini: {flag.replace('-', '_')}]" in " ".join(text.split())
+
+
+def test_how_models_are_loaded_is_one_flag(suite, pytester):
+    body = MODEL.replace("evidence.report(", "evidence.report(dtype=str(model.model.dtype), ")
+    pytester.makeini("[pytest]\nlab_load =\n    dtype=float16\n")
+    arguments = ("--lab-models", "clinic-gpt2,untrained:clinic-gpt2", "--lab-load", "dtype=bfloat16")
+    suite(body, *arguments, "--lab-load", "device=cpu").assert_outcomes(passed=2)
+    assert [cell["reported"]["dtype"] for cell in statistics(pytester)] == ["torch.bfloat16"] * 2
+    assert "- Note: --lab-load dtype=bfloat16" in (pytester.path / "results" / "p" / "m_summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("speed=fast", "*--lab-load speed=fast: write KEY=VALUE with one of device, dtype, quantize,*"),
+        ("dtype", "*--lab-load dtype: write KEY=VALUE*"),
+        ("retries=many", "*--lab-load retries=many: 'many' is no int*"),
+    ],
+)
+def test_a_flag_that_load_does_not_take_is_a_usage_error(suite, asked, said):
+    result = suite(MODEL, "--lab-load", asked)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+def test_a_model_behind_an_api_without_a_key_is_refused_before_anything_is_loaded(suite, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    result = suite(MODEL, "--lab-models", "openai:gpt-5-mini")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*openai:gpt-5-mini cannot be asked: OPENAI_API_KEY is not set*"])
+
+
+def test_a_model_behind_an_api_has_no_activations(suite, pytester):
+    """Nothing is sent: no server listens at that address."""
+    result = suite(MODEL, "--lab-models", "openai:any", "--lab-load", "base_url=http://localhost:9/v1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*openai:any is behind an API, which gives answers and no activations*"])
