@@ -29,36 +29,29 @@ def known(model: Any) -> list[str]:
 
 
 class Switched:
-    """While it lasts, the model runs with one adapter, or with none; then as before."""
+    """While it lasts, the model runs with one adapter, or with none; then each layer is as it was."""
 
     def __init__(self, model: Any, name: str | None) -> None:
         if name is not None and name not in known(model):
             raise SubjectError(f"no adapter {name!r}; attached: {', '.join(known(model)) or 'none'}")
-        self.model, self.name = model, name
+        self.name = name
+        # peft's own layers, wherever they are: the same in a PeftModel and in a model with `load_adapter`.
+        self.layers = [m for m in model.modules() if hasattr(m, "enable_adapters") and hasattr(m, "disable_adapters")]
+        self.layers = [layer for layer in self.layers if isinstance(getattr(layer, "active_adapters", None), list)]
 
     def __enter__(self) -> None:
-        self.before = _active(self.model)
-        _use(self.model, self.name)
+        self.before = [(list(layer.active_adapters), layer.disable_adapters) for layer in self.layers]
+        for layer in self.layers:
+            _set(layer, None if self.name is None else [self.name])
 
     def __exit__(self, *_: object) -> None:
-        _use(self.model, self.before)
+        for layer, (names, off) in zip(self.layers, self.before, strict=True):
+            _set(layer, names)
+            if off:
+                _set(layer, None)
 
 
-def _active(model: Any) -> str | None:
-    """The adapter that is on now; None where there is none or all are off."""
-    if not known(model):
-        return None
-    layers = [module for module in model.modules() if hasattr(module, "disable_adapters")]
-    if layers and all(layer.disable_adapters for layer in layers):
-        return None
-    return str(model.active_adapters()[0])
-
-
-def _use(model: Any, name: str | None) -> None:
-    if not known(model):
-        return
-    if name is None:
-        model.disable_adapters()
-    else:
-        model.enable_adapters()
-        model.set_adapter(name)
+def _set(layer: Any, names: list[str] | None) -> None:
+    if names is not None:
+        layer.set_adapter(names)
+    layer.enable_adapters(names is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from lab.subjects.errors import StructureError
 
+BY_HAND = "name the blocks by hand: wrap(model, tokenizer, blocks=model.path.to.blocks)"
 NAMEABLE = ("attn_out", "mlp_out", "head_out")
 """Hook points that a user may name by hand, each by a module's path inside a block."""
 
@@ -66,13 +67,13 @@ def text_config(model: nn.Module) -> Any:
 
 
 def hidden(output: Any) -> Any:
-    """The stream in what a module returns: the tensor itself, or the first of a tuple."""
-    return output[0] if isinstance(output, tuple) else output
+    """The stream in what a module returns: the tensor itself, or the first of a tuple or list."""
+    return output[0] if isinstance(output, tuple | list) else output
 
 
 def with_hidden(output: Any, value: torch.Tensor) -> Any:
     """`output` with its stream replaced; nothing is changed in place."""
-    return (value, *output[1:]) if isinstance(output, tuple) else value
+    return type(output)([value, *output[1:]]) if isinstance(output, tuple | list) else value
 
 
 def stream_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -85,9 +86,10 @@ def dissect(
 ) -> Anatomy:
     """Finds the blocks and hook points of a decoder, and checks each by running it.
 
-    Three passes of three tokens: one that records every module, one with another first token (attention
-    carries it to the last position, an MLP does not), and one with the last block's output changed
-    (the logits must follow). Every block must run once, in order, and return [1, 3, d_model].
+    Passes of three tokens: one that records every module, one with other tokens before the last (attention
+    carries them to the last position, an MLP does not), one with the heads of those tokens changed (which must
+    stay where they are), and one with the last block's output changed (the logits must follow). Every block must
+    run once, in order, and return [1, 3, d_model].
 
     `blocks` and `names` (`{"attn_out": "path.in.block"}`) name by hand what structure does not tell.
     Raises StructureError, with the candidates and what to write.
@@ -96,9 +98,11 @@ def dissect(
     unknown = sorted(set(names or ()) - set(NAMEABLE))
     if unknown:
         raise StructureError(f"names: no hook point {', '.join(unknown)}; those nameable are {', '.join(NAMEABLE)}")
-    lists = {name: m for name, m in model.named_modules() if isinstance(m, nn.ModuleList)}
+    lists = {name: m for name, m in model.named_modules() if isinstance(m, nn.ModuleList | nn.Sequential)}
     if blocks is None:
-        path, found = _find_blocks(model, owner, lists, getattr(config, "num_hidden_layers", None))
+        # Of an encoder-decoder's configuration, `num_hidden_layers` may count the encoder.
+        depth = getattr(config, "decoder_layers", None) or getattr(config, "num_hidden_layers", None)
+        path, found = _find_blocks(model, owner, lists, depth)
     else:
         path = next((name for name, module in lists.items() if module is blocks), "blocks")
         found = list(blocks)
@@ -108,14 +112,15 @@ def dissect(
         plain = _logits(model, ids)
     order = [index for index, *_ in seen.ran]
     if order != list(range(len(found))):
-        raise StructureError(f"{owner}: its {len(found)} blocks ran in the order {order}, not one by one")
+        raise StructureError(f"{owner}: its {len(found)} blocks ran in the order {order}, not one by one; {BY_HAND}")
     d_model = _width(owner, config, seen)
     other = ids.clone()
-    other[0, 0] = (int(ids[0, 0]) + 1) % vocabulary
+    other[0, :2] = (ids[0, :2] + 1) % vocabulary
     with _watching(found[:1]) as moved:
         _logits(model, other)
     heads = getattr(config, "num_attention_heads", None)
     made = _blocks(owner, found, seen, moved, heads if isinstance(heads, int) else None, names or {})
+    made = _with_true_heads(model, made, ids, seen)
     _check_edit(model, owner, found[-1], ids, plain)
     widths = {seen.inputs[i][b.head_out].shape[-1] for i, b in enumerate(made) if b.head_out is not None}
     d_head = widths.pop() // heads if len(widths) == 1 and isinstance(heads, int) else None
@@ -135,7 +140,7 @@ def _logits(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 
 
 def _find_blocks(
-    model: nn.Module, owner: str, lists: dict[str, nn.ModuleList], depth: int | None
+    model: nn.Module, owner: str, lists: dict[str, nn.ModuleList | nn.Sequential], depth: int | None
 ) -> tuple[str, list[nn.Module]]:
     """The outermost module list that is as long as the configuration says, and all of which a text pass runs."""
     fitting = {name: module for name, module in lists.items() if len(module) == depth}
@@ -160,7 +165,7 @@ def _find_blocks(
     candidates = ", ".join(f"{name} ({len(module)})" for name, module in lists.items()) or "none"
     raise StructureError(
         f"{owner}: expected one module list of {depth} blocks, found {len(outermost)}; module lists: {candidates}. "
-        "Name it by hand: wrap(model, tokenizer, blocks=model.path.to.blocks)"
+        f"{BY_HAND[0].upper()}{BY_HAND[1:]}"
     )
 
 
@@ -193,7 +198,7 @@ def _watching(blocks: Sequence[nn.Module]) -> Iterator[_Seen]:
         if not torch.is_tensor(stream):
             return
         if path == "":
-            returned = len(output) if isinstance(output, tuple) else 0
+            returned = len(output) if isinstance(output, tuple | list) else 0
             seen.ran.append((index, seen.inputs[index][""], stream.clone(), returned))
         else:
             seen.outputs[index][path] = stream.clone()
@@ -217,7 +222,9 @@ def _width(owner: str, config: Any, seen: _Seen) -> int:
     shapes = sorted({tuple(stream.shape) for _, x, y, _ in seen.ran for stream in (x, y)})
     expected = getattr(config, "hidden_size", shapes[0][-1])
     if shapes != [(1, 3, expected)]:
-        raise StructureError(f"{owner}: its blocks take and return shapes {shapes}, expected (1, 3, {expected})")
+        raise StructureError(
+            f"{owner}: its blocks take and return shapes {shapes}, expected (1, 3, {expected}); {BY_HAND}"
+        )
     return int(expected)
 
 
@@ -229,7 +236,8 @@ def _check_edit(model: nn.Module, owner: str, last: nn.Module, ids: torch.Tensor
         handle.remove()
     if torch.equal(plain, changed):
         raise StructureError(
-            f"{owner}: changing the last block's output did not change the logits; these are not its blocks"
+            f"{owner}: changing its last block's output did not change the logits, so these are not its blocks; "
+            f"{BY_HAND}"
         )
 
 
@@ -242,14 +250,13 @@ def _blocks(
         inputs = seen.inputs[index]
         outputs = {p: t for p, t in seen.outputs[index].items() if p not in seen.twice[index]}
         pair = _branches(x, y, outputs, found)
-        if pair is not None and not made and not _carries(pair[0], seen, moved):
+        if pair is not None and not made and not _carries(pair[0], seen, moved) and _carries(pair[1], seen, moved):
             pair = pair[::-1]  # what runs first and keeps to its own token is the MLP
         found = pair or found
         attn, mlp = pair or (None, None)
-        if "attn_out" in names or "mlp_out" in names:
-            attn, mlp = names.get("attn_out", attn), names.get("mlp_out", mlp)
+        attn, mlp = names.get("attn_out", attn), names.get("mlp_out", mlp)
         mid = None
-        if attn is not None and attn in outputs and pair is not None:
+        if attn in outputs and outputs[attn].numel() == x.numel():
             between = x + outputs[attn].reshape(x.shape)
             mid = next((p for p in outputs if p in inputs and _equal(inputs[p], between)), None)
         projection = names.get("head_out") or _projection(module, attn, inputs, outputs, heads)
@@ -258,6 +265,11 @@ def _blocks(
                 raise StructureError(
                     f"{owner}: block {index} ran no module {path!r}; its modules are {', '.join(outputs)}"
                 )
+        if names and attn is not None and mlp is not None and not _nearly(x, y, outputs[attn], outputs[mlp]):
+            raise StructureError(
+                f"{owner}: block {index} does not write its input plus {attn} plus {mlp}, so these are not its "
+                "attn_out and mlp_out; leave them unnamed and use resid_pre and resid_post"
+            )
         flat = frozenset(p for p, t in outputs.items() if t.dim() == 2 and len(t) == 3)
         norms = tuple(p for p in outputs if "." not in p and _is_norm(module.get_submodule(p)))
         made.append(Block(module, attn, mlp, mid, projection, norms, flat, returned))
@@ -290,8 +302,18 @@ def _branches(
 
 
 def _adds_up(x: torch.Tensor, y: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> bool:
+    """To the bit, in one of the orders of addition; and neither so small that it might as well be another's."""
     a, b = a.reshape(x.shape), b.reshape(x.shape)
+    if any(torch.equal(x + one, y) and bool(other.any()) for one, other in ((a, b), (b, a))):
+        return False
     return any(torch.equal(total, y) for total in ((x + a) + b, x + (a + b), (x + b) + a))
+
+
+def _nearly(x: torch.Tensor, y: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> bool:
+    if a.numel() != x.numel() or b.numel() != x.numel():
+        return False
+    error = (x + a.reshape(x.shape) + b.reshape(x.shape) - y).float().abs().max()
+    return bool(error <= 0.01 * (y - x).float().abs().max())
 
 
 def _carries(path: str, seen: _Seen, moved: _Seen) -> bool:
@@ -315,6 +337,52 @@ def _projection(
     matrices = {p for p in before if _is_matrix(module.get_submodule(p))}
     whole = [p for p in before if p in matrices and not any(p.startswith(f"{other}.") for other in matrices)]
     return next((p for p in reversed(whole) if inputs[p].shape[-1] % heads == 0), None)
+
+
+def _with_true_heads(model: nn.Module, blocks: list[Block], ids: torch.Tensor, seen: _Seen) -> list[Block]:
+    """Blocks without their `head_out` where it is none: outside of an attention, or read before tokens mix.
+
+    What the heads of earlier tokens give must reach those tokens, and not the last one, within its block.
+    One pass for each kind of block.
+    """
+    sound: dict[tuple[Any, ...], bool] = {}
+    kept = []
+    for index, block in enumerate(blocks):
+        if block.head_out is None or block.attention is None or block.attn_out is None:
+            kept.append(replace(block, head_out=None))
+            continue
+        kind = (block.head_out, block.attn_out, type(block.part(block.attention)))
+        if kind not in sound:
+            named = "att" in kind[2].__name__.lower() or "att" in block.head_out.lower()
+            sound[kind] = named and _keeps_to_its_token(model, block, ids, seen.outputs[index][block.attn_out])
+        kept.append(block if sound[kind] else replace(block, head_out=None))
+    return kept
+
+
+def _keeps_to_its_token(model: nn.Module, block: Block, ids: torch.Tensor, before: torch.Tensor) -> bool:
+    assert block.head_out is not None
+    assert block.attn_out is not None
+    after: list[torch.Tensor] = []
+
+    def change(_module: nn.Module, args: Any, kwargs: Any) -> Any:
+        stream = stream_in(args, kwargs).clone()
+        stream.view(3, -1)[:2] += 1
+        return ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
+
+    def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+        after.append(hidden(output).clone())
+
+    handles = [
+        block.part(block.head_out).register_forward_pre_hook(change, with_kwargs=True),
+        block.part(block.attn_out).register_forward_hook(keep),
+    ]
+    try:
+        _logits(model, ids)
+    finally:
+        for handle in handles:
+            handle.remove()
+    old, new = before.reshape(3, -1), after[0].reshape(3, -1)
+    return torch.equal(old[2], new[2]) and not torch.equal(old[0], new[0])
 
 
 def _is_matrix(module: nn.Module) -> bool:

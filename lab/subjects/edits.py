@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lab.subjects.errors import SubjectError
-from lab.subjects.points import See, Site, features
+from lab.subjects.points import See, Site, features, require
 from lab.subjects.prompts import Batch, Position, Prompt, resolve
 from lab.subjects.running import Runner
 
@@ -37,7 +37,7 @@ def shaped(site: Site, values: Any, d: tuple[int, ...], *, per_prompt: bool) -> 
     """`values` as [n or 1, layers, positions or 1, *d], from the shapes that `patch` and `steer` take."""
     array = np.asarray(values, dtype=np.float32)
     lead, layers = array.shape[: array.ndim - len(d)], len(site.layers)
-    if array.shape[array.ndim - len(d) :] == d and np.isfinite(array).all():
+    if array.shape[array.ndim - len(d) :] == d:
         if per_prompt and len(lead) == 1 and layers == 1:
             return array[:, None, None]
         if per_prompt and len(lead) in (2, 3) and lead[1] == layers:
@@ -50,20 +50,17 @@ def shaped(site: Site, values: Any, d: tuple[int, ...], *, per_prompt: bool) -> 
     wanted = (
         f"(n, {width}) at one layer or (n, {layers}, {width})" if per_prompt else f"({width}) or ({layers}, {width})"
     )
-    said = "NaN or infinity" if not np.isfinite(array).all() else f"shape {array.shape}"
-    raise SubjectError(f"the values have {said}, but {site.name} at {layers} layer(s) needs {wanted}")
+    raise SubjectError(f"the values have shape {array.shape}, but {site.name} at {layers} layer(s) needs {wanted}")
 
 
 class Plan:
     """Edits laid out on the rows of one encoding: which token of which prompt gets which value."""
 
-    def __init__(
-        self, runner: Runner, edits: Edit | Sequence[Edit] | None, prompts: Sequence[Prompt], rows: list[list[int]]
-    ) -> None:
-        self.runner = runner
-        self.edits = [edits] if isinstance(edits, Edit) else list(edits or ())
+    def __init__(self, runner: Runner, edits: Sequence[Edit], prompts: Sequence[Prompt], rows: list[list[int]]) -> None:
+        self.edits = edits
         self.tokens: list[np.ndarray] = []
         for edit in self.edits:
+            require(runner.anatomy, edit.at.point, edit.at.layers)
             tokens, _ = resolve(edit.position, prompts, rows, runner.tokenizer)
             n, _, p, *_ = edit.values.shape
             if n not in (1, len(rows)):
@@ -72,10 +69,10 @@ class Plan:
             if p not in (1, tokens.shape[1]) or (p > 1 and edit.decoding):
                 also = " and the decoded tokens" if edit.decoding else ""
                 raise SubjectError(f"the edit has values for {p} positions, but it acts at {tokens.shape[1]}{also}")
+            wanted = edit.values if p == 1 else edit.values.swapaxes(1, 2)[np.broadcast_to(tokens >= 0, (n, p))]
+            if not np.isfinite(wanted).all():
+                raise SubjectError("the edit's values have NaN or infinity; pass finite numbers")
             self.tokens.append(tokens)
-
-    def __bool__(self) -> bool:
-        return bool(self.edits)
 
     def taps(self, batch: Batch, *, start: int = 0, copies: int = 1) -> Iterator[tuple[Site, int, See]]:
         """Hooks for passes over `copies` of a batch, one below the other; the first pass begins at column `start`.

@@ -30,8 +30,8 @@ class Stop(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA's own error, or what torch's CPU allocator says."""
-    if type(error).__name__ == "OutOfMemoryError":
+    """CUDA's own errors, Python's, or what torch's CPU allocator says."""
+    if type(error).__name__ in ("OutOfMemoryError", "MemoryError"):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)
+    said = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in said)

@@ -45,6 +45,8 @@ class Site:
 
 def require(anatomy: Anatomy, point: str, layers: tuple[int, ...]) -> None:
     """Raises StructureError where one of these blocks has no such point, and says why."""
+    if max(layers) >= len(anatomy.blocks):
+        raise StructureError(f"{anatomy.owner} has no layer {max(layers)}; the hook point is another subject's")
     if point in ("resid_pre", "resid_post", "norm_out"):
         return
     for layer in layers:
@@ -60,11 +62,11 @@ def require(anatomy: Anatomy, point: str, layers: tuple[int, ...]) -> None:
             continue
         if point == "resid_mid" and block.attn_out is not None:
             raise StructureError(
-                f"{anatomy.owner} has no resid_mid: its blocks are parallel, attention and MLP read the same stream; "
-                "use resid_pre or resid_post"
+                f"{anatomy.owner} has no resid_mid: its blocks are parallel, nothing reads the stream between attention"
+                " and MLP; use resid_pre or resid_post"
             )
         if point in ("head_out", "attn_pattern"):
-            why = "no output projection of an attention branch was found in it"
+            why = "no attention with an output projection was found in it"
         else:
             why = "no two of its modules add up to what it writes to the stream"
         children = ", ".join(name for name, _ in block.module.named_children())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lab.subjects.errors import Stop
+from lab.subjects.errors import Stop, is_out_of_memory
 from lab.subjects.points import Site
 
 if TYPE_CHECKING:
@@ -67,27 +67,30 @@ def end(_stream: torch.Tensor) -> None:
 def works(runner: Runner) -> bool:
     """Do rows after a shared prefix give the logits of whole prompts? Three tokens and two of two rows, tried out.
 
-    Once with all blocks, once with the first block skipped and its output put in its place.
+    Once with all blocks, once with all but the last skipped and what they gave put in their place.
     """
     vocabulary = runner.model.get_input_embeddings().num_embeddings
     ids = (torch.arange(1, 11, device=runner.device).view(2, 5) * 7) % vocabulary
     ids[1, :3] = ids[0, :3]
     positions = torch.arange(5, device=runner.device).expand(2, 5)
-    site, kept = Site("resid_post", (0,)), []
+    below = max(1, len(runner.anatomy.blocks) - 1)
+    site, kept = Site("resid_post", (below - 1,)), []
 
     def keep(stream: torch.Tensor) -> None:
         kept.append(stream[:, 3:])
 
     try:
-        with runner.tapped([(site, 0, keep)]):
+        with runner.tapped([(site, below - 1, keep)]):
             whole = runner.step(ids, None, positions).logits[:, -1]
         cache = empty()
         runner.step(ids[:1, :3], None, positions[:1, :3], cache=cache)
         reader = shared(cache, 3)
         parts = [runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1]]
-        with runner.skipping(1), runner.tapped([(site, 0, lambda _stream: kept[0])]):
+        with runner.skipping(below), runner.tapped([(site, below - 1, lambda _stream: kept[0])]):
             parts.append(runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1])
-    except Exception:  # recurrent and other caches fail in ways of their own
+    except Exception as error:  # recurrent and other caches fail in ways of their own
+        if is_out_of_memory(error):
+            raise
         return False
     signal = float((whole[0] - whole[1]).float().abs().max())  # what the last two tokens change
     tolerance = signal * (1e-3 if whole.dtype == torch.float32 else 0.1)

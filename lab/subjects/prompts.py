@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,13 +23,15 @@ NAMED = ("last", "mean", "attention", "all", "assistant")
 # Encoding --------------------------------------------------------------------------------------------
 
 
-def encode(tokenizer: Any, prompts: Sequence[Prompt], *, context: int, room: int = 0) -> list[list[int]]:
+def encode(
+    tokenizer: Any, prompts: Sequence[Prompt], *, context: int, vocabulary: int, room: int = 0
+) -> list[list[int]]:
     """Token ids of each prompt: a string, chat messages (with the generation prompt added), or ids as they are.
 
     `room` tokens are kept free for what will be generated. Raises PromptError for no prompts, an
     empty one, or one that does not fit; nothing is ever truncated.
     """
-    rows = encode_all(tokenizer, prompts)
+    rows = encode_all(tokenizer, prompts, vocabulary=vocabulary)
     for i, row in enumerate(rows):
         if len(row) + room > context:
             extra = f" and {room} are wanted as its continuation" if room else ""
@@ -39,7 +41,7 @@ def encode(tokenizer: Any, prompts: Sequence[Prompt], *, context: int, room: int
     return rows
 
 
-def encode_all(tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+def encode_all(tokenizer: Any, prompts: Sequence[Prompt], *, vocabulary: int) -> list[list[int]]:
     """As `encode`, but of any length."""
     if isinstance(prompts, str):
         raise PromptError("the prompts are one string; pass a list of prompts, for example [prompt]")
@@ -47,15 +49,25 @@ def encode_all(tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
         raise PromptError("the list of prompts is empty; pass at least one prompt")
     if isinstance(prompts[0], dict):
         raise PromptError("the prompts are one conversation; pass a list of conversations, for example [messages]")
+    if tokenizer is None and any(not _is_ids(prompt) for prompt in prompts):
+        raise PromptError("this subject was wrapped without a tokenizer; pass the prompts as lists of token ids")
     rows: list[list[int]]
     if all(isinstance(prompt, str) for prompt in prompts):
-        rows = [] if tokenizer is None else tokenizer(list(prompts), verbose=False)["input_ids"]
+        rows = tokenizer(list(prompts), verbose=False)["input_ids"]
     else:
         rows = [_encode_one(tokenizer, prompt) for prompt in prompts]
     for i, row in enumerate(rows):
         if not row:
             raise PromptError(f"prompt {i} is empty; every prompt needs at least one token")
+        if not 0 <= min(row) <= max(row) < vocabulary:
+            raise PromptError(
+                f"prompt {i} has a token id outside of 0 to {vocabulary - 1}; is its tokenizer another's?"
+            )
     return rows
+
+
+def _is_ids(prompt: Prompt) -> bool:
+    return not isinstance(prompt, str) and not (len(prompt) and isinstance(prompt[0], dict))
 
 
 def _encode_one(tokenizer: Any, prompt: Prompt, *, generation: bool = True) -> list[int]:
@@ -103,6 +115,8 @@ def resolve(
         if position == "assistant":
             starts = (_assistant_start(tokenizer, i, p, rows[i]) for i, p in enumerate(prompts))
             return np.array([[start] for start in starts]), False
+        if position in POOLED:
+            raise SubjectError(f"position {position!r} is a mean and names no token; use 'last', 'all' or numbers")
         known = ", ".join(repr(name) for name in NAMED)
         raise SubjectError(
             f"no position {position!r}; there are {known}, integers, slices and one list for each prompt"
@@ -204,12 +218,3 @@ def pad(rows: Sequence[Sequence[int]], chosen: list[int], *, fill: int, side: Si
 def by_length(rows: Sequence[Sequence[int]]) -> list[int]:
     """Indices of the rows, longest first."""
     return sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
-
-
-def cut(order: list[int], rows: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int]]:
-    """`order` (longest first) in pieces of at most `tokens` padded tokens, never less than one row."""
-    start = 0
-    while start < len(order):
-        size = max(1, tokens // len(rows[order[start]]))
-        yield order[start : start + size]
-        start += size

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lab.subjects.edits import Plan
+from lab.subjects.edits import Edit, Plan
 from lab.subjects.errors import Stop, SubjectError
 from lab.subjects.points import See, Site, features, require
-from lab.subjects.prompts import NAMED, POOLED, Batch, Position, Prompt, encode_all, resolve, truncate
+from lab.subjects.prompts import POOLED, Batch, Position, Prompt, encode_all, plain, resolve, truncate
 from lab.subjects.results import Activations
 from lab.subjects.running import Runner
 from lab.subjects.store import Store
@@ -25,7 +25,7 @@ def capture(
     at: Site,
     position: Position,
     *,
-    edits: object = None,
+    edits: Sequence[Edit] = (),
     max_tokens: int | None = None,
     out: str | Path | None = None,
 ) -> Activations:
@@ -33,21 +33,23 @@ def capture(
     require(runner.anatomy, at.point, at.layers)
     pattern = at.point == "attn_pattern"
     pooled = position in POOLED
-    if pooled and at.point in ("attn_pattern", "head_out") and position == "attention":
-        raise SubjectError(f"{at.name} is not pooled by attention; choose among {', '.join(NAMED)}")
     if pooled and pattern:
         raise SubjectError("attention patterns are read at query positions, not pooled; use 'last', 'all' or a number")
+    if position == "attention" and at.point not in ("resid_post", "mlp_out"):
+        raise SubjectError(f"{at.name} is not pooled by attention, which comes after it; choose resid_post or mlp_out")
     if position == "attention":
         require(runner.anatomy, "attn_pattern", at.layers)
     truncated = 0
     if max_tokens is None:
         rows = runner.encode(prompts)
     else:
-        rows, truncated = truncate(encode_all(runner.tokenizer, prompts), min(max_tokens, runner.context))
-    plan = Plan(runner, edits, prompts, rows)  # type: ignore[arg-type]
-    tokens, several = (None, False) if pooled else resolve(position, prompts, rows, runner.tokenizer)
-    if truncated and tokens is not None and position not in ("last", "all"):
+        every = encode_all(runner.tokenizer, prompts, vocabulary=runner.vocabulary)
+        rows, truncated = truncate(every, min(max_tokens, runner.context))
+    named = [position] * (not pooled) + [plain(edit.position) for edit in edits]
+    if truncated and any(name not in ("last", "all") for name in named):
         raise SubjectError(f"{truncated} prompts are cut to {max_tokens} tokens, which moves positions; use 'last'")
+    plan = Plan(runner, edits, prompts, rows)
+    tokens, several = (None, False) if pooled else resolve(position, prompts, rows, runner.tokenizer)
     heads = len(at.heads or range(runner.anatomy.n_heads or 0))
     value = (heads, max(map(len, rows))) if pattern else features(runner.anatomy, at)
     places = 1 if tokens is None else tokens.shape[1]

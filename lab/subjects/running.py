@@ -14,9 +14,9 @@ from torch import nn
 
 from lab.subjects import prefix
 from lab.subjects.architecture import Anatomy, stream_in, text_config
-from lab.subjects.errors import OutOfMemory, Stop, is_out_of_memory
+from lab.subjects.errors import OutOfMemory, Stop, StructureError, SubjectError, is_out_of_memory
 from lab.subjects.points import See, Site, tap
-from lab.subjects.prompts import Batch, Prompt, Side, by_length, cut, encode, pad
+from lab.subjects.prompts import Batch, Prompt, Side, by_length, encode, pad
 
 TOKENS_PER_BATCH = 8192
 
@@ -33,17 +33,48 @@ class Runner:
         self.side: Side = "left"
         self.tokens_per_batch = TOKENS_PER_BATCH
         self.notes: list[str] = []
-        limits = (
-            getattr(text_config(model), "max_position_embeddings", None),
-            getattr(tokenizer, "model_max_length", None),
-        )
+        self.mixes: dict[str, bool] = {}
+        config = text_config(model)
+        lengths = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len", "n_positions"))
+        limits = (next(filter(None, lengths), None), getattr(tokenizer, "model_max_length", None))
         self.context = int(min(limit for limit in (*limits, 10**9) if limit))
-        # `is not None`, because 0 is a good token id.
+        self.vocabulary = int(self.model.get_input_embeddings().num_embeddings)
+        # `is not None`, because 0 is a good token id; and a pad token may have been added without a row for it.
         ids = (getattr(tokenizer, "pad_token_id", None), getattr(tokenizer, "eos_token_id", None), 0)
-        self.fill = next(int(i) for i in ids if i is not None)
-        accepted = inspect.signature(model.forward).parameters
-        self._takes_positions, self._keeps_few_logits = "position_ids" in accepted, "logits_to_keep" in accepted
+        self.fill = next(int(i) for i in ids if i is not None and int(i) < self.vocabulary)
+        accepted = inspect.signature(_innermost(model).forward).parameters
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+        self._takes_positions = "position_ids" in accepted or (open_ended and model is not _innermost(model))
+        self._keeps_few_logits = "logits_to_keep" in accepted
+        self.changes_beyond = _rope_limit(config)
         self._shares: bool | None = None
+        self._check_padding()
+
+    @torch.no_grad()
+    def _check_padding(self) -> None:
+        """Compares two passes with a plain one of Hugging Face's: positions given, and three tokens padded either way.
+
+        Models with positions of their own are run without ours; where pads leak into the numbers, only
+        prompts of equal length share a batch.
+        """
+        ids = torch.arange(1, 6, device=self.device) % self.vocabulary
+        ones = torch.ones((1, 3), dtype=torch.long, device=self.device)
+        plain = self.model(input_ids=ids[None, :3], attention_mask=ones, use_cache=False).logits[0, -1].float()
+        spread = float(plain.max() - plain.min())
+        tolerance = spread * (1e-3 if self.model.dtype == torch.float32 else 0.1)
+
+        def same(logits: torch.Tensor) -> bool:
+            return bool((logits.float() - plain).abs().max() <= tolerance)
+
+        rows = [ids.tolist(), ids[:3].tolist()]
+        if not same(self.forward(self.pad(rows, [1])).logits[0, -1]):
+            self._takes_positions = False
+        left, right = (self.forward(self.pad(rows, [0, 1], side=side)).logits[1] for side in ("left", "right"))
+        self.mixes = {"left": same(left[-1]), "right": same(right[2])}
+        if not self.mixes["left"]:
+            self.side = "right" if self.mixes["right"] else "left"
+            leaks = "on the left" if self.mixes["right"] else "on either side"
+            self.note(f"pads {leaks} change its numbers; only prompts of equal length are padded there together")
 
     @property
     def device(self) -> torch.device:
@@ -56,10 +87,20 @@ class Runner:
     def shares_prefix(self) -> bool:
         """Can tokens that several rows have in common be computed once? Tried out on the model when first asked."""
         if self._shares is None:
-            self._shares = prefix.works(self)
+            self._shares = self.mixes["left"] and prefix.works(self)
             if not self._shares:
                 self.note("its cache cannot be shared between rows; shared prompts are computed anew for each row")
         return self._shares
+
+    def may_share(self, longest: int) -> bool:
+        """Whether rows of up to so many tokens can share a prefix; some rotary embeddings change with the length."""
+        if self.changes_beyond is not None and longest > self.changes_beyond:
+            self.note(
+                f"beyond {self.changes_beyond} tokens its rotary embedding depends on the length of the text; such "
+                "prompts are computed whole, with others of equal length"
+            )
+            return False
+        return self.shares_prefix
 
     def note(self, text: str) -> None:
         """Keeps a remark about how this model had to be run."""
@@ -69,41 +110,66 @@ class Runner:
     # Batches ------------------------------------------------------------------------------------------
 
     def encode(self, prompts: Sequence[Prompt], room: int = 0) -> list[list[int]]:
-        return encode(self.tokenizer, prompts, context=self.context, room=room)
+        return encode(self.tokenizer, prompts, context=self.context, vocabulary=self.vocabulary, room=room)
 
-    def in_batches(self, rows: Sequence[Sequence[int]], run: Callable[[list[int]], None], *, copies: int = 1) -> None:
+    def in_batches(
+        self,
+        rows: Sequence[Sequence[int]],
+        run: Callable[[list[int]], None],
+        *,
+        copies: int = 1,
+        more: int = 0,
+        side: Side | None = None,
+        divisible: bool = False,
+    ) -> None:
         """Calls `run` with indices of rows, longest first, at most `tokens_per_batch` padded tokens at once.
 
-        Each row counts `copies` times. Out of memory halves the batch and goes on with what is not done;
-        `run` must be able to start a batch anew. Raises OutOfMemory for a batch of one row.
+        Each row counts `copies` times, and `more` tokens beside its own. Out of memory halves the batch and goes
+        on with what is not done; `run` must be able to start a batch anew. Raises OutOfMemory for a batch of one
+        row, unless `run` is `divisible`: then it heeds `tokens_per_batch` itself. Rows of different length stay
+        apart where padding on `side`, or the length itself, would change the numbers.
         """
+        if self.model.training:
+            raise SubjectError(f"{self.name} is in training mode, with dropout; call model.eval() first")
         todo = by_length(rows)
         while todo:
-            chosen = next(cut(todo, rows, self.tokens_per_batch // copies))
+            size = max(1, self.tokens_per_batch // ((len(rows[todo[0]]) + more) * copies))
+            chosen = todo[:size]
+            if not self.mixes[side or self.side] or self._depends_on_length(len(rows[chosen[0]]) + more):
+                chosen = [i for i in chosen if len(rows[i]) == len(rows[chosen[0]])]
             fault = None
             try:
                 run(chosen)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                fault = str(error).splitlines()[0]
+                fault = (str(error) or "MemoryError").splitlines()[0]
             if fault is None:
                 todo = todo[len(chosen) :]
             else:  # outside of `except`, where the traceback no longer holds the batch's tensors
-                self._step_down(len(chosen), len(rows[chosen[0]]) * copies, fault)
+                self._step_down(
+                    len(chosen), len(rows[chosen[0]]), (len(rows[chosen[0]]) + more) * copies, fault, divisible
+                )
 
-    def _step_down(self, size: int, width: int, fault: str) -> None:
+    def _depends_on_length(self, length: int) -> bool:
+        return self.changes_beyond is not None and length > self.changes_beyond
+
+    def _step_down(self, size: int, width: int, cost: int, fault: str, divisible: bool) -> None:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if size == 1 and divisible and self.tokens_per_batch > 1:
+            self.tokens_per_batch = min(self.tokens_per_batch, cost) // 2 or 1
+            self.note(f"out of memory with one prompt of {width} tokens; went on with a smaller part of its runs")
+            return
         if size == 1:
             raise OutOfMemory(
                 f"{self.name} ran out of memory on one prompt of {width} tokens ({fault}); try shorter prompts, "
                 "load(..., dtype='bfloat16'), quantize='nf4', device_map='auto' or device='cpu' (in a run "
                 "--lab-load dtype=bfloat16), or a smaller model (--lab-models)"
             )
-        self.tokens_per_batch = max(1, size // 2) * width
-        self.note(f"out of memory with {size} prompts of {width} tokens in a batch; went on with {max(1, size // 2)}")
+        self.tokens_per_batch = size // 2 * cost
+        self.note(f"out of memory with {size} prompts of {width} tokens in a batch; went on with {size // 2}")
 
     def pad(self, rows: Sequence[Sequence[int]], chosen: list[int], side: Side | None = None) -> Batch:
         return pad(rows, chosen, fill=self.fill, side=side or self.side, device=self.device)
@@ -129,7 +195,10 @@ class Runner:
         if self._takes_positions:
             extra["position_ids"] = positions
         if logits is not None and self._keeps_few_logits:
-            extra["logits_to_keep"] = logits
+            # Indices, not a number: with a number some models cut the stream itself in their upper layers.
+            extra["logits_to_keep"] = torch.arange(-logits, 0, device=self.device)
+        if getattr(self.model.config, "return_dict", True) is False:
+            extra["return_dict"] = True
         return self.model(input_ids=ids, attention_mask=mask, **extra)
 
     def last_logits(self, output: Any, batch: Batch) -> torch.Tensor:
@@ -147,10 +216,28 @@ class Runner:
     @contextmanager
     def tapped(self, taps: Iterable[tuple[Site, int, See]]) -> Iterator[None]:
         """While it lasts, `see` is called at each (site, layer). A Stop ends the pass; only our own hooks go."""
+        width = [0]
+
+        def note(_module: Any, args: Any, kwargs: Any) -> None:
+            width[0] = stream_in(args, kwargs).shape[1]
+
+        def whole(site: Site, layer: int, see: See) -> See:
+            def checked(stream: torch.Tensor) -> torch.Tensor | None:
+                if stream.shape[1] != width[0]:
+                    raise StructureError(
+                        f"{self.name}: layer {layer} sees {stream.shape[1]} of {width[0]} tokens at {site.name}, so "
+                        "its positions cannot be told; choose a lower layer"
+                    )
+                return see(stream)
+
+            return checked
+
         handles: list[Any] = []
         try:
+            first = self.anatomy.blocks[0].module
+            handles.append(first.register_forward_pre_hook(note, with_kwargs=True))
             for site, layer, see in taps:
-                handles += tap(self.anatomy, site, layer, see)
+                handles += tap(self.anatomy, site, layer, whole(site, layer, see))
             yield
         except Stop:
             pass
@@ -189,3 +276,23 @@ class Runner:
 def _pass_on(returns: int, /, *args: Any, **kwargs: Any) -> Any:
     stream = stream_in(args, kwargs)
     return (stream, *[None] * (returns - 1)) if returns else stream
+
+
+def _innermost(model: Any) -> Any:
+    """The Hugging Face model within wrappers of peft and torch.compile, whose `forward` names its arguments."""
+    if hasattr(model, "get_base_model"):
+        return _innermost(model.get_base_model())
+    return _innermost(model._orig_mod) if hasattr(model, "_orig_mod") else model
+
+
+def _rope_limit(config: Any) -> int | None:
+    """The length beyond which rotary frequencies depend on that of the text (longrope, dynamic); None elsewhere."""
+    given = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = [given, *(value for value in given.values() if isinstance(value, dict))]
+    for kind in kinds:
+        if kind.get("rope_type", kind.get("type")) in ("longrope", "dynamic"):
+            limit = kind.get("original_max_position_embeddings") or getattr(
+                config, "original_max_position_embeddings", None
+            )
+            return int(limit or config.max_position_embeddings)
+    return None

@@ -9,20 +9,24 @@ import numpy as np
 import torch
 
 from lab.subjects import prefix
-from lab.subjects.edits import Plan
+from lab.subjects.edits import Edit, Plan
 from lab.subjects.errors import PromptError
 from lab.subjects.prompts import Batch, Prompt
 from lab.subjects.results import Choice
 from lab.subjects.running import Runner
 
+LOGITS = 2.5e8
+"""The most logits of options that are in memory at once: 1 GB of float32."""
 Options = Sequence[str] | Sequence[Sequence[str]]
 
 
 @torch.no_grad()
-def choose(runner: Runner, prompts: Sequence[Prompt], options: Options, *, per_token: bool, edits: object) -> Choice:
+def choose(
+    runner: Runner, prompts: Sequence[Prompt], options: Options, *, per_token: bool, edits: Sequence[Edit]
+) -> Choice:
     """`Subject.choose`; see there."""
     rows = runner.encode(prompts)
-    tails = _tails(runner.tokenizer, prompts, rows, options)
+    tails = _tails(runner, prompts, rows, options)
     longest = max(len(tail) for these in tails for tail in these)
     over = next((i for i, row in enumerate(rows) if len(row) + longest - 1 > runner.context), None)
     if over is not None:
@@ -30,9 +34,9 @@ def choose(runner: Runner, prompts: Sequence[Prompt], options: Options, *, per_t
             f"prompt {over} has {len(rows[over])} tokens and an option {longest}, but the model's context is "
             f"{runner.context}; shorten or drop it"
         )
-    plan = Plan(runner, edits, prompts, rows)  # type: ignore[arg-type]
+    plan = Plan(runner, edits, prompts, rows)
     logprobs = np.empty((len(rows), len(tails[0])))
-    shares = longest > 1 and runner.shares_prefix
+    shares = longest > 1 and runner.may_share(max(map(len, rows)) + longest)
 
     def run(chosen: list[int]) -> None:
         batch = runner.pad(rows, chosen, side="left" if shares else None)
@@ -41,19 +45,21 @@ def choose(runner: Runner, prompts: Sequence[Prompt], options: Options, *, per_t
             output = runner.forward(batch, logits=runner.keep(batch), cache=cache)
         scores = runner.last_logits(output, batch).float().log_softmax(-1)
         first = torch.tensor([[tail[0] for tail in tails[i]] for i in chosen], device=scores.device)
-        logprobs[chosen] = scores.gather(1, first).double().cpu().numpy()
+        found = scores.gather(1, first).double().cpu().numpy()
         if shares:
-            logprobs[chosen] += _later_tokens(runner, batch, cache, [tails[i] for i in chosen], plan)
+            found += _later_tokens(runner, batch, cache, [tails[i] for i in chosen], plan)
+        logprobs[chosen] = found
 
-    runner.in_batches(rows, run)
+    options_tokens = len(tails[0]) * (longest - 1) if shares else 0
+    runner.in_batches(rows, run, more=options_tokens, side="left" if shares else None)
     if longest > 1 and not shares:
-        _add_plainly(runner, prompts, rows, tails, logprobs, plan)
+        _score_plainly(runner, rows, tails, logprobs, plan)
     if per_token:
         logprobs /= np.array([[len(tail) for tail in these] for these in tails])
     return Choice(logprobs)
 
 
-def _tails(tokenizer: Any, prompts: Sequence[Prompt], rows: list[list[int]], options: Options) -> list[list[list[int]]]:
+def _tails(runner: Runner, prompts: Sequence[Prompt], rows: list[list[int]], options: Options) -> list[list[list[int]]]:
     """The tokens that each option adds to its prompt: as the tokenizer writes both together, where that keeps the
     prompt's own tokens, else as it writes the option alone.
     """
@@ -66,6 +72,9 @@ def _tails(tokenizer: Any, prompts: Sequence[Prompt], rows: list[list[int]], opt
         raise PromptError("every prompt needs the same number of options, at least two")
     if any(not option for these in each for option in these):
         raise PromptError("an option is empty; every option needs at least one token")
+    tokenizer, merged = runner.tokenizer, 0
+    if tokenizer is None:
+        raise PromptError("this subject was wrapped without a tokenizer, which options need; wrap(model, tokenizer)")
     texts = sorted({option for these in each for option in these})
     alone = dict(zip(texts, tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True))
     written = [i for i, prompt in enumerate(prompts) if isinstance(prompt, str)]
@@ -77,8 +86,14 @@ def _tails(tokenizer: Any, prompts: Sequence[Prompt], rows: list[list[int]], opt
         for j, option in enumerate(each[i]):
             both = joined[i][j] if i in joined else []
             kept = both[: len(row)] == row and len(both) > len(row)
+            merged += i in joined and not kept
             these.append(list(both[len(row) :]) if kept else list(alone[option]))
         tails.append(these)
+    if merged:
+        runner.note(
+            f"{merged} options are written otherwise together with their prompt than alone, and were scored as written "
+            "alone; begin options with a space, or end prompts where a word ends"
+        )
     return tails
 
 
@@ -98,29 +113,32 @@ def _later_tokens(runner: Runner, batch: Batch, cache: Any, tails: list[list[lis
         real[r, : len(tail) - 1] = 1
     ids, real = ids.to(runner.device), real.to(runner.device)
     positions = batch.positions[:, -1:].repeat(k, 1) + torch.arange(1, longest, device=runner.device)
+    positions = positions.clamp(max=runner.context - 1)  # those of an option's fill count nothing
     whole = None
     if batch.padded or not bool(real.all()):
         whole = torch.cat([batch.mask.repeat(k, 1), real], 1)
-    reader = prefix.shared(cache, batch.width)
-    with runner.tapped(plan.taps(batch, start=batch.width, copies=k)):
-        logits = runner.step(ids, whole, positions.clamp(max=runner.context - 1), cache=reader).logits
-    scores = logits.float().log_softmax(-1)
     targets = torch.zeros((n * k, longest - 1), dtype=torch.long)
     for r, tail in enumerate(flat):
         targets[r, : len(tail) - 1] = torch.tensor(tail[1:], dtype=torch.long)
-    each = scores.gather(2, targets.to(scores.device)[..., None])[..., 0].double() * real.to(scores.device)
-    return np.asarray(each.sum(1).view(k, n).T.cpu().numpy())
+    reader = prefix.shared(cache, batch.width)
+    some = max(1, int(LOGITS // (n * (longest - 1) * runner.vocabulary))) * n
+    for begin in range(0, n * k, some):
+        rows = slice(begin, min(begin + some, n * k))
+        mask = None if whole is None else whole[rows]
+        taps = plan.taps(batch, start=batch.width, copies=(rows.stop - rows.start) // n)
+        with runner.tapped(taps):
+            logits = runner.step(ids[rows], mask, positions[rows], cache=reader).logits
+        scores = logits.float().log_softmax(-1)
+        each = scores.gather(2, targets[rows].to(scores.device)[..., None])[..., 0].double()
+        total = (each * real[rows].to(scores.device)).sum(1).view(-1, n)
+        found[:, begin // n : begin // n + len(total)] = total.T.cpu().numpy()
+    return found
 
 
-def _add_plainly(
-    runner: Runner,
-    prompts: Sequence[Prompt],
-    rows: list[list[int]],
-    tails: list[list[list[int]]],
-    logprobs: np.ndarray,
-    plan: Plan,
+def _score_plainly(
+    runner: Runner, rows: list[list[int]], tails: list[list[list[int]]], logprobs: np.ndarray, plan: Plan
 ) -> None:
-    """The same in whole passes over prompt and option, for models whose cache cannot be shared; adds in place."""
+    """Options of several tokens in whole passes over prompt and option, where the prompt cannot be shared; in place."""
     longer = [(i, j) for i, these in enumerate(tails) for j, tail in enumerate(these) if len(tail) > 1]
     full = [rows[i] + tails[i][j][:-1] for i, j in longer]
 
@@ -130,9 +148,9 @@ def _add_plainly(
             logits = runner.forward(batch).logits
         for r, c in enumerate(chosen):
             i, j = longer[c]
-            tail = torch.tensor(tails[i][j][1:], device=logits.device)
+            tail = torch.tensor(tails[i][j], device=logits.device)
             end = int(batch.first[r] + batch.lengths[r])
             scores = logits[r, end - len(tail) : end].float().log_softmax(-1)
-            logprobs[i, j] += float(scores.gather(1, tail[:, None]).double().sum())
+            logprobs[i, j] = float(scores.gather(1, tail[:, None]).double().sum())
 
     runner.in_batches(full, run)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lab.subjects import prefix
-from lab.subjects.edits import Plan
+from lab.subjects.edits import Edit, Plan
 from lab.subjects.errors import PromptError, SubjectError
 from lab.subjects.points import See, Site
 from lab.subjects.prompts import Batch, Prompt
@@ -27,26 +27,31 @@ def generate(
     max_new_tokens: int,
     temperature: float,
     seeds: np.ndarray,
-    edits: object,
+    edits: Sequence[Edit],
 ) -> Generation:
     """`samples` continuations of each prompt, those of one prompt side by side; `seeds` [n, samples]."""
     rows = runner.encode(prompts, room=max_new_tokens)
+    if max_new_tokens < 1:
+        raise SubjectError(f"max_new_tokens={max_new_tokens} writes nothing; ask for at least 1")
     if temperature < 0:
         raise SubjectError(f"temperature {temperature} is negative; 0 is greedy")
     if seeds.shape != (len(rows), samples):
         raise PromptError(f"{len(rows)} prompts but {len(seeds)} seeds; pass one seed for each")
-    plan = Plan(runner, edits, prompts, rows)  # type: ignore[arg-type]
+    plan = Plan(runner, edits, prompts, rows)
     stops = _stops(runner)
     tokens: list[list[list[int]]] = [[[] for _ in range(samples)] for _ in rows]
 
     def run(chosen: list[int]) -> None:
         batch = runner.pad(rows, chosen, side="left")
-        drawn = seeds[chosen].T.ravel().tolist() if temperature > 0 else None  # row j * n + i is sample j of prompt i
-        written = _decode(runner, batch, samples, max_new_tokens, temperature, drawn, plan, stops)
-        for r, row in enumerate(written.tolist()):
-            tokens[chosen[r % len(chosen)]][r // len(chosen)] = _until(row, set(stops))
+        some = max(1, runner.tokens_per_batch // (batch.width * len(chosen)))  # samples at once
+        for begin in range(0, samples, some):
+            own = seeds[chosen, begin : begin + some]
+            drawn = own.T.ravel().tolist() if temperature > 0 else None  # row j * n + i is sample j of prompt i
+            written = _decode(runner, batch, own.shape[1], max_new_tokens, temperature, drawn, plan, stops)
+            for r, row in enumerate(written.tolist()):
+                tokens[chosen[r % len(chosen)]][begin + r // len(chosen)] = _until(row, set(stops))
 
-    runner.in_batches(rows, run, copies=samples)
+    runner.in_batches(rows, run, copies=samples, side="left", divisible=samples > 1)
     flat = [answer for answers in tokens for answer in answers]
     return Generation(runner.tokenizer.batch_decode(flat, skip_special_tokens=True), flat)
 
@@ -76,7 +81,7 @@ def _decode(
     )
     sampling = LogitsProcessorList([] if seeds is None else [_SeededSampling(seeds, temperature)])
     start, extra = 0, {}
-    if samples > 1 and batch.width > 1 and runner.shares_prefix:
+    if samples > 1 and batch.width > 1 and runner.may_share(batch.width):
         start = batch.width - 1
         extra["past_key_values"] = _prefill(runner, batch, start, samples, plan)
     ids, mask = batch.ids.repeat(samples, 1), batch.mask.repeat(samples, 1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -37,15 +38,20 @@ class Store:
         self._offset = 8 + len(header)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_dir():
+                raise SubjectError(f"cannot write {self.path}: it is a folder; name a file in it")
             free = shutil.disk_usage(self.path.parent).free
             if free < size + self._offset:
                 raise SubjectError(f"{self.path} needs {size / 1e9:.1f} GB, but only {free / 1e9:.1f} are free there")
-            self._partial = self.path.with_name(self.path.name + f".{os.getpid()}.partial")
-            self._file = open(self._partial, "wb")
+            handle, partial = tempfile.mkstemp(dir=self.path.parent, prefix=f"{self.path.name}.", suffix=".partial")
         except OSError as error:
             raise SubjectError(f"cannot write {self.path}: {error.strerror}; choose another file") from None
-        self._file.write(len(header).to_bytes(8, "little") + header)
-        self._file.truncate(self._offset + size)
+        self._partial, self._file = Path(partial), os.fdopen(handle, "wb")
+        try:
+            self._file.write(len(header).to_bytes(8, "little") + header)
+            self._file.truncate(self._offset + size)
+        except OSError as error:
+            raise self._failed(error) from None
         return self
 
     def put(self, rows: list[int], values: np.ndarray) -> None:
@@ -54,19 +60,41 @@ class Store:
             self.array[rows] = values
             return
         width = values[0].nbytes
-        for row, value in zip(rows, np.ascontiguousarray(values, dtype=np.float32), strict=True):
-            self._file.seek(self._offset + row * width)
-            self._file.write(value.data)
+        try:
+            for row, value in zip(rows, np.ascontiguousarray(values, dtype=np.float32), strict=True):
+                self._file.seek(self._offset + row * width)
+                self._file.write(value.data)
+        except OSError as error:
+            raise self._failed(error) from None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.path is None:
             return
-        if kind is None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
             self._file.flush()
             os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is not None:
-            self._partial.unlink(missing_ok=True)
-            return
-        os.replace(self._partial, self.path)
+            self._file.close()
+            self._partial.chmod(0o666 & ~_umask())
+            os.replace(self._partial, self.path)
+        except OSError as error:
+            raise self._failed(error) from None
         self.array = np.memmap(self.path, dtype=np.float32, mode="r", offset=self._offset, shape=self.shape)
+
+    def _failed(self, error: OSError) -> SubjectError:
+        self._discard()
+        return SubjectError(f"cannot write {self.path}: {error.strerror}; nothing of it was kept; choose another file")
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()  # it may have more to write, and no room
+        self._partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's own, which `mkstemp` does not heed."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

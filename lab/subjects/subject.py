@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lab.subjects.prompts import POOLED, Position, Prompt, Side, plain
 from lab.subjects.results import Activations, Choice, Generation, Sweep
 from lab.subjects.running import Runner
 
-Where = float | int | Sequence[int] | slice | None
+Where = float | int | Sequence[float | int] | slice | None
 Edits = Edit | Sequence[Edit] | None
 
 
@@ -61,9 +61,13 @@ class Subject:
         self._look()
 
     def _look(self) -> None:
-        """Finds the hook points, anew after an adapter has come or gone."""
+        """Finds the hook points, anew after an adapter has come."""
+        before: Runner | None = self.__dict__.get("_runner")
         self.anatomy = architecture.dissect(self.model, **self._by_hand)
         self._runner = Runner(self.model, self.tokenizer, self.anatomy, self.name)
+        if before is not None:
+            self._runner.side, self._runner.tokens_per_batch = before.side, before.tokens_per_batch
+            self._runner.notes = before.notes
         self.n_layers, self.d_model = len(self.anatomy.blocks), self.anatomy.d_model
         self.n_heads, self.context = self.anatomy.n_heads, self._runner.context
 
@@ -175,28 +179,44 @@ class Subject:
             return Site(point, layers, heads=tuple(int(head) % n_heads for head in heads))
         return Site(point, layers)
 
+    def _named(self, at: str | Site) -> Site:
+        """A hook point, all layers of it where only its name is given."""
+        if isinstance(at, Site):
+            return at
+        if at not in POINTS:
+            raise SubjectError(f"no hook point {at!r}; there are {', '.join(POINTS)}")
+        site: Site = getattr(self, at)()
+        return site
+
     def _layers(self, where: Where) -> tuple[int, ...]:
         if where is None:
             layers: Sequence[int] = range(self.n_layers)
         elif isinstance(where, slice):
             layers = range(self.n_layers)[where]
-        elif isinstance(where, float):
-            if not 0 <= where <= 1:
-                raise SubjectError(f"depth {where} is not a fraction between 0 and 1; pass an int for a layer index")
-            layers = [min(int(where * self.n_layers), self.n_layers - 1)]
+        elif isinstance(where, Iterable) and not isinstance(where, str):
+            layers = [self._layer(i) for i in where]
         else:
-            layers = [int(where)] if isinstance(where, int | np.integer) else [int(i) for i in where]
+            layers = [self._layer(where)]
         wrong = [i for i in layers if not -self.n_layers <= i < self.n_layers]
         if wrong or not layers:
             raise SubjectError(f"no layer {wrong or where} in {self.name}; it has layers 0 to {self.n_layers - 1}")
         return tuple(i % self.n_layers for i in layers)
+
+    def _layer(self, where: Any) -> int:
+        if isinstance(where, int | np.integer) and not isinstance(where, bool):
+            return int(where)
+        if not isinstance(where, float | np.floating):
+            raise SubjectError(f"no layer {where!r}; name layers by index, fraction of the depth, list or slice")
+        if not 0 <= where <= 1:
+            raise SubjectError(f"depth {where} is not a fraction between 0 and 1; pass an int for a layer index")
+        return min(int(where * self.n_layers), self.n_layers - 1)
 
     # Reading -----------------------------------------------------------------------------------------
 
     def capture(
         self,
         prompts: Sequence[Prompt],
-        at: Site,
+        at: str | Site,
         position: Position = "last",
         *,
         edit: Edits = None,
@@ -210,7 +230,7 @@ class Subject:
         prompts
             Strings, conversations (lists of chat messages), or lists of token ids.
         at
-            A hook point, as `subject.resid_post(0.5)`.
+            A hook point, as `subject.resid_post(0.5)`, or its name for all layers.
         position
             One token of each prompt: "last" (its last real one), "assistant" (the first of the assistant's turn
             in a conversation), a number (from its first token, or -1 from its last), or a list with a number for
@@ -227,7 +247,15 @@ class Subject:
         Only what is asked for leaves the model: values are taken inside the hooks, no layer after the last
         one wanted is run, and no LM head. See `Activations` for the shape. Raises PromptError, SubjectError.
         """
-        return reading.capture(self._runner, prompts, at, plain(position), edits=edit, max_tokens=max_tokens, out=out)
+        return reading.capture(
+            self._runner,
+            prompts,
+            self._named(at),
+            plain(position),
+            edits=_listed(edit),
+            max_tokens=max_tokens,
+            out=out,
+        )
 
     def choose(
         self,
@@ -245,7 +273,7 @@ class Subject:
         `edit` acts while prompt and (with `decoding`) option are read. Raises PromptError for options that
         do not fit the prompts.
         """
-        return scoring.choose(self._runner, prompts, options, per_token=per_token, edits=edit)
+        return scoring.choose(self._runner, prompts, options, per_token=per_token, edits=_listed(edit))
 
     # Speaking ----------------------------------------------------------------------------------------
 
@@ -272,7 +300,7 @@ class Subject:
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seeds=drawn.reshape(-1, 1),
-            edits=edit,
+            edits=_listed(edit),
         )
 
     def chat(
@@ -300,7 +328,7 @@ class Subject:
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seeds=speaking.sample_seeds(seed, len(conversations), samples),
-            edits=edit,
+            edits=_listed(edit),
         ).texts
         return [texts[i : i + samples] * (n // samples) for i in range(0, len(texts), samples)]
 
@@ -349,6 +377,8 @@ class Subject:
         if position in POOLED:
             raise PromptError(f"position {position!r} names no tokens to change; use 'last', 'all' or numbers")
         made = shaped(at, values, features(self.anatomy, at), per_prompt=per_prompt)
+        if made.shape[2] == 1 and not np.isfinite(made).all():
+            raise SubjectError("the values have NaN or infinity; pass finite numbers")
         return Edit(at, made, position, decoding, how)
 
     def patch_sweep(
@@ -378,13 +408,7 @@ class Subject:
         Tokens before the first patched one are computed once, and all layers ride in one batch on the rest;
         the results equal one whole run a patch. See `Sweep`. Raises PromptError, StructureError, SubjectError.
         """
-        site = at
-        if isinstance(at, str):
-            if at not in POINTS:
-                raise SubjectError(f"no hook point {at!r}; there are {', '.join(POINTS)}")
-            site = getattr(self, at)()
-        assert isinstance(site, Site)
-        return sweeping.patch_sweep(self._runner, clean, corrupted, site, plain(positions), answers)
+        return sweeping.patch_sweep(self._runner, clean, corrupted, self._named(at), plain(positions), answers)
 
     # Adapters ----------------------------------------------------------------------------------------
 
@@ -396,6 +420,10 @@ class Subject:
     def adapter(self, name: str | None) -> adapters.Switched:
         """`with subject.adapter(None):` runs without adapters, `with subject.adapter("judge"):` with that one."""
         return adapters.Switched(self.model, name)
+
+
+def _listed(edit: Edits) -> Sequence[Edit]:
+    return [edit] if isinstance(edit, Edit) else list(edit or ())
 
 
 def wrap(

@@ -26,6 +26,8 @@ SHORTEST_PREFIX = 4
 """A shared prefix below this many tokens is not worth a pass of its own."""
 PATCHED_TOKENS = {"cpu": 256, "cuda": 4096}
 """Tokens of patched runs in one batch: enough to fill the machine, few enough to skip the layers below."""
+READ_TOKENS = 64
+"""Keys and values that one layer of a batch may read, in tokens for each of `tokens_per_batch`."""
 BIGGEST = 8e9
 """Bytes of logits that a sweep may return."""
 
@@ -48,6 +50,8 @@ def patch_sweep(
         raise PromptError(f"{len(good)} clean prompts but {len(bad)} corrupted ones; pass them in pairs")
     source, _ = resolve(positions, clean, good, runner.tokenizer)
     target, _ = resolve(positions, corrupted, bad, runner.tokenizer)
+    if not runner.mixes["left"] and any(len(a) != len(b) for a, b in zip(good, bad, strict=True)):
+        raise PromptError(f"pads change the numbers of {runner.name}; use pairs of equal token length")
     uneven = [i for i, (a, b) in enumerate(zip(good, bad, strict=True)) if len(a) != len(b)]
     if positions != "last" and uneven:
         i = uneven[0]
@@ -78,6 +82,8 @@ class _Sweep:
         self.answers = None
         vocabulary = int(runner.model.get_output_embeddings().weight.shape[0])
         if answers is not None:
+            if any(np.size(a) not in (1, n) for a in answers):
+                raise PromptError(f"answers are one token id for all pairs, or one for each of the {n}")
             right, wrong = (np.broadcast_to(np.asarray(a, dtype=np.int64), (n,)) for a in answers)
             if min(right.min(), wrong.min()) < 0 or max(right.max(), wrong.max()) >= vocabulary:
                 raise PromptError(f"answers are token ids below {vocabulary}, one for each pair or one for all")
@@ -94,8 +100,8 @@ class _Sweep:
 
     def run(self) -> Sweep:
         pairs = [a if len(a) >= len(b) else b for a, b in zip(self.clean, self.corrupted, strict=True)]
-        shares = self.runner.shares_prefix
-        self.runner.in_batches(pairs, lambda chosen: _Pairs(self, chosen).run(), copies=2)
+        shares = self.shares = self.runner.may_share(max(map(len, pairs)))
+        self.runner.in_batches(pairs, lambda chosen: _Pairs(self, chosen).run(), copies=2, side="left", divisible=True)
         effect = self.effect if self.heads is not None else self.effect[:, 0]
         logits, difference = (effect, None) if self.answers is None else (None, effect)
         way = "shared prefix" if shares else "plain"
@@ -121,13 +127,14 @@ class _Pairs:
         self.put = _columns(sweep.target[chosen], self.both.first[self.n :])
         self.first = 0
         self.cache: Any = None
-        if self.runner.shares_prefix:
+        if sweep.shares:
             self.first = int(min(self.take[self.take >= 0].min(), self.put[self.put >= 0].min()))
             self.cache = prefix.empty()
         # Patched runs come in groups of units. A group starts at its lowest block, from the stream that enters it.
         widest = (self.both.width - self.first) * self.n
         room = min(PATCHED_TOKENS.get(self.runner.device.type, PATCHED_TOKENS["cuda"]), self.runner.tokens_per_batch)
-        self.room, self.group = room, max(1, room // widest)
+        self.most = max(1, READ_TOKENS * self.runner.tokens_per_batch // (self.n * self.both.width))
+        self.room, self.group = room, max(1, min(room // widest, self.most))
         self.streams: dict[int, torch.Tensor] = {}
 
     def run(self) -> None:
@@ -211,7 +218,7 @@ class _Pairs:
         rows: slice | torch.Tensor = slice(self.n, 2 * self.n) if everyone else self.n + index
         reader = None if self.cache is None else prefix.shared(self.cache, start, rows)
         tokens = (self.both.width - start) * len(present)
-        size = self.group * max(1, self.room // tokens // self.group)
+        size = self.group * max(1, min(self.room // tokens, self.most) // self.group)
         prompts = [self.chosen[i] for i in present]
         for begin in range(0, len(self.sweep.units), size):
             units = self.sweep.units[begin : begin + size]
