@@ -36,8 +36,7 @@ class Switched:
             raise SubjectError(f"no adapter {name!r}; attached: {', '.join(known(model)) or 'none'}")
         self.name = name
         # peft's own layers, wherever they are: the same in a PeftModel and in a model with `load_adapter`.
-        self.layers = [m for m in model.modules() if hasattr(m, "enable_adapters") and hasattr(m, "disable_adapters")]
-        self.layers = [layer for layer in self.layers if isinstance(getattr(layer, "active_adapters", None), list)]
+        self.layers = [m for m in model.modules() if isinstance(getattr(m, "disable_adapters", None), bool)]
 
     def __enter__(self) -> None:
         self.before = [(list(layer.active_adapters), layer.disable_adapters) for layer in self.layers]

@@ -255,16 +255,16 @@ def _blocks(
         found = pair or found
         attn, mlp = pair or (None, None)
         attn, mlp = names.get("attn_out", attn), names.get("mlp_out", mlp)
+        for path in (attn, mlp, names.get("head_out")):
+            if path is not None and path not in outputs:
+                raise StructureError(
+                    f"{owner}: block {index} ran no module {path!r}; its modules are {', '.join(outputs)}"
+                )
         mid = None
         if attn in outputs and outputs[attn].numel() == x.numel():
             between = x + outputs[attn].reshape(x.shape)
             mid = next((p for p in outputs if p in inputs and _equal(inputs[p], between)), None)
         projection = names.get("head_out") or _projection(module, attn, inputs, outputs, heads)
-        for path in (attn, mlp, projection):
-            if path is not None and path not in outputs:
-                raise StructureError(
-                    f"{owner}: block {index} ran no module {path!r}; its modules are {', '.join(outputs)}"
-                )
         if names and attn is not None and mlp is not None and not _nearly(x, y, outputs[attn], outputs[mlp]):
             raise StructureError(
                 f"{owner}: block {index} does not write its input plus {attn} plus {mlp}, so these are not its "

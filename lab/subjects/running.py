@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from lab.subjects import prefix
 from lab.subjects.architecture import Anatomy, stream_in, text_config
@@ -27,7 +26,7 @@ class Runner:
     `tokens_per_batch` bounds a batch; when memory runs out it is halved, for good, and `notes` says so.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, anatomy: Anatomy, name: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, anatomy: Anatomy, name: str) -> None:
         self.model: Any = model
         self.tokenizer, self.anatomy, self.name = tokenizer, anatomy, name
         self.side: Side = "left"
@@ -38,7 +37,8 @@ class Runner:
         lengths = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len", "n_positions"))
         limits = (next(filter(None, lengths), None), getattr(tokenizer, "model_max_length", None))
         self.context = int(min(limit for limit in (*limits, 10**9) if limit))
-        self.vocabulary = int(self.model.get_input_embeddings().num_embeddings)
+        embedding: Any = self.model.get_input_embeddings()
+        self.vocabulary = int(embedding.num_embeddings)
         # `is not None`, because 0 is a good token id; and a pad token may have been added without a row for it.
         ids = (getattr(tokenizer, "pad_token_id", None), getattr(tokenizer, "eos_token_id", None), 0)
         self.fill = next(int(i) for i in ids if i is not None and int(i) < self.vocabulary)

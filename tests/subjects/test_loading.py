@@ -119,7 +119,7 @@ def test_nf4_weights_are_read_as_any_other(tmp_path, tokenizer, family):
     tokenizer.save_pretrained(tmp_path)
     small, full = load(str(tmp_path), quantize="nf4", dtype="float32"), load(str(tmp_path))
     quantized = [m for m in small.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
-    assert bool(quantized) == (family != "gpt2")  # GPT-2 has Conv1D layers, which bitsandbytes leaves
+    assert len(quantized) >= 4 * small.n_layers
     for module in quantized:
         assert module.weight.quant_type == "nf4"
         assert module.weight.quant_state.nested  # double quantisation
