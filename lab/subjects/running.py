@@ -60,6 +60,7 @@ class Runner:
         ids = torch.arange(1, 6, device=self.device) % self.vocabulary
         ones = torch.ones((1, 3), dtype=torch.long, device=self.device)
         plain = self.model(input_ids=ids[None, :3], attention_mask=ones, use_cache=False).logits[0, -1].float()
+        self.n_logits = len(plain)
         spread = float(plain.max() - plain.min())
         tolerance = spread * (1e-3 if self.model.dtype == torch.float32 else 0.1)
 

@@ -80,7 +80,7 @@ class _Sweep:
         # One unit is one patch: a layer, or a head of a layer. Sorted, so that neighbours skip the same layers below.
         self.units = [(k, h) for k in np.argsort(at.layers, kind="stable") for h in range(len(self.heads or (0,)))]
         self.answers = None
-        vocabulary = int(runner.model.get_output_embeddings().weight.shape[0])
+        vocabulary = runner.n_logits
         if answers is not None:
             if any(np.size(a) not in (1, n) for a in answers):
                 raise PromptError(f"answers are one token id for all pairs, or one for each of the {n}")

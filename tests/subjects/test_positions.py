@@ -117,6 +117,24 @@ def test_a_token_that_is_not_there_is_refused(subject, position, said):
     assert "\n" not in str(error.value)
 
 
+def test_what_a_model_computes_on_pads_does_not_reach_a_mean(subject):
+    """Some attention gives NaN to rows that may see nothing."""
+    rows = [ROWS[0], ROWS[1]]
+    expected = subject.capture(rows, at=subject.resid_post(1), position="mean").array
+
+    def spoil(_module, _args, output):
+        stream = (output[0] if isinstance(output, tuple) else output).clone()
+        stream[1, :3] = float("nan")  # the second prompt is three tokens shorter
+        return (stream, *output[1:]) if isinstance(output, tuple) else stream
+
+    handle = subject.blocks[1].register_forward_hook(spoil)
+    try:
+        found = subject.capture(rows, at=subject.resid_post(1), position="mean").array
+    finally:
+        handle.remove()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_heads_are_pooled_too(padded):
     found = padded.capture(ROWS, at=padded.head_out(1), position="mean").array
     for i, ids in enumerate(ROWS):

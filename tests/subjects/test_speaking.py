@@ -15,19 +15,19 @@ def log_softmax(model, ids):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_choose_is_the_probability_of_the_text(model, subject, tokenizer, side):
-    subject.padding_side = side
+def test_choose_is_the_probability_of_the_text(any_model, any_subject, tokenizer, side):
+    any_subject.padding_side = side
     options = [" Gresten", " Sort the vials"]
-    found = subject.choose(PROMPTS, options)
+    found = any_subject.choose(PROMPTS, options)
     for i, prompt in enumerate(PROMPTS):
         for j, option in enumerate(options):
             head, tail = tokenizer.encode(prompt), tokenizer.encode(option)
-            scores = log_softmax(model, head + tail)
+            scores = log_softmax(any_model, head + tail)
             expected = sum(float(scores[len(head) - 1 + t, token]) for t, token in enumerate(tail))
             assert found.logprobs[i, j] == pytest.approx(expected, abs=1e-3)
     np.testing.assert_allclose(found.probabilities.sum(1), 1)
     np.testing.assert_array_equal(found.picked, found.probabilities.argmax(1))
-    per_token = subject.choose(PROMPTS, options, per_token=True)
+    per_token = any_subject.choose(PROMPTS, options, per_token=True)
     np.testing.assert_allclose(per_token.logprobs, found.logprobs / np.array([1, 3]))
 
 

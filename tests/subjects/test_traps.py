@@ -359,6 +359,20 @@ def test_options_count_in_the_budget(subject):
     assert max(seen) <= 64 < whole
 
 
+def test_an_option_is_read_as_it_is_written_behind_its_prompt(model):
+    """SentencePiece puts a mark before the first word of a text: alone, an option would begin another text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"\u2581": 0, "A": 1, "B": 2, "C": 3, "\u2581A": 4, "\u2581B": 5, "\u2581C": 6}
+    made = Tokenizer(models.BPE(vocabulary, [("\u2581", letter) for letter in "ABC"]))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    s = wrap(model, PreTrainedTokenizerFast(tokenizer_object=made))
+    assert s.tokenizer("AB")["input_ids"] == [4, 2]
+    scores = alone(model, [4])[-1].log_softmax(-1)
+    np.testing.assert_allclose(s.choose(["A"], ["B", "C"]).logprobs[0], scores[[2, 3]], atol=1e-3)
+
+
 def test_an_option_that_melts_into_its_prompt_is_noted(subject):
     subject.choose(["Patient Gres"], ["ten", " takes"])
     assert any("written otherwise together with their prompt" in note for note in subject.notes)
