@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lab.subjects import grouped
 from lab.subjects.errors import Stop, is_out_of_memory
 from lab.subjects.points import Site
 
@@ -20,17 +21,19 @@ def empty() -> Any:
     return DynamicCache()
 
 
-def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None) -> Any:
+def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None, *, copied: bool = False) -> Any:
     """The first `width` columns of a cache (and some of its rows) for passes of k times as many rows.
 
     Row r of a pass reads row r % n of the cache. A pass adds nothing, so one prefix serves any number of
-    passes, and no copy outlives its layer.
+    passes. Passes run under `grouped` attention, unless the prefix is `copied` for each row, layer by layer.
     """
     from transformers.cache_utils import Cache, DynamicLayer
 
     class Layer(DynamicLayer):  # type: ignore[misc]
         def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
-            return _joined(self.keys, key_states), _joined(self.values, value_states)
+            if copied:
+                return _joined(self.keys, key_states), _joined(self.values, value_states)
+            return grouped.after((self.keys, self.values), key_states), value_states
 
     layers = []
     for full in cache.layers:
@@ -39,7 +42,9 @@ def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None) -> 
         chosen = slice(None) if rows is None else rows
         layer.keys, layer.values = full.keys[chosen, :, :width], full.values[chosen, :, :width]
         layers.append(layer)
-    return Cache(layers=layers)
+    made = Cache(layers=layers)
+    made.lab_attention = None if copied else grouped.NAME
+    return made
 
 
 def _joined(kept: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -64,7 +69,7 @@ def end(_stream: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def works(runner: Runner) -> bool:
+def works(runner: Runner, *, copied: bool) -> bool:
     """Do rows after a shared prefix give the logits of whole prompts? Three tokens and two of two rows, tried out.
 
     Once with all blocks, once with all but the last skipped and what they gave put in their place.
@@ -84,7 +89,7 @@ def works(runner: Runner) -> bool:
             whole = runner.step(ids, None, positions).logits[:, -1]
         cache = empty()
         runner.step(ids[:1, :3], None, positions[:1, :3], cache=cache)
-        reader = shared(cache, 3)
+        reader = shared(cache, 3, copied=copied)
         parts = [runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1]]
         with runner.skipping(below), runner.tapped([(site, below - 1, lambda _stream: kept[0])]):
             parts.append(runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1])

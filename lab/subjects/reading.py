@@ -54,7 +54,7 @@ def capture(
     value = (heads, max(map(len, rows))) if pattern else features(runner.anatomy, at)
     places = 1 if tokens is None else tokens.shape[1]
     shape = (len(rows), len(at.layers), *((places,) if several else ()), *value)
-    with Store(shape, out) as store, runner.eager() if pattern or position == "attention" else nullcontext():
+    with Store(shape, out) as store, runner.attending("eager") if pattern or position == "attention" else nullcontext():
 
         def run(chosen: list[int]) -> None:
             batch = runner.pad(rows, chosen)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 
-from lab.subjects import prefix
+from lab.subjects import grouped, prefix
 from lab.subjects.architecture import Anatomy, stream_in, text_config
 from lab.subjects.errors import OutOfMemory, Stop, StructureError, SubjectError, is_out_of_memory
 from lab.subjects.points import See, Site, tap
@@ -48,6 +48,7 @@ class Runner:
         self._keeps_few_logits = "logits_to_keep" in accepted
         self.changes_beyond = _rope_limit(config)
         self._shares: bool | None = None
+        self._groups = False
         self._check_padding()
 
     @torch.no_grad()
@@ -88,7 +89,8 @@ class Runner:
     def shares_prefix(self) -> bool:
         """Can tokens that several rows have in common be computed once? Tried out on the model when first asked."""
         if self._shares is None:
-            self._shares = self.mixes["left"] and prefix.works(self)
+            self._groups = self.mixes["left"] and prefix.works(self, copied=False)
+            self._shares = self._groups or (self.mixes["left"] and prefix.works(self, copied=True))
             if not self._shares:
                 self.note("its cache cannot be shared between rows; shared prompts are computed anew for each row")
         return self._shares
@@ -102,6 +104,11 @@ class Runner:
             )
             return False
         return self.shares_prefix
+
+    def reader(self, cache: Any, width: int, rows: slice | torch.Tensor | None = None, *, new: int) -> Any:
+        """`prefix.shared` for passes of `new` tokens a row, in the way that moves less memory."""
+        fewer = new <= 2 * (self.anatomy.d_head or 1)  # scores of grouped attention against copies of keys and values
+        return prefix.shared(cache, width, rows, copied=not (self._groups and fewer))
 
     def note(self, text: str) -> None:
         """Keeps a remark about how this model had to be run."""
@@ -200,7 +207,9 @@ class Runner:
             extra["logits_to_keep"] = torch.arange(-logits, 0, device=self.device)
         if getattr(self.model.config, "return_dict", True) is False:
             extra["return_dict"] = True
-        return self.model(input_ids=ids, attention_mask=mask, **extra)
+        attention = getattr(cache, "lab_attention", None)
+        with self.attending(attention) if attention else nullcontext():
+            return self.model(input_ids=ids, attention_mask=mask, **extra)
 
     def last_logits(self, output: Any, batch: Batch) -> torch.Tensor:
         """Logits after each prompt's last token, [n, vocab], of a pass that kept all or the last logits."""
@@ -263,11 +272,12 @@ class Runner:
                     block.module.forward = own
 
     @contextmanager
-    def eager(self) -> Iterator[None]:
-        """While it lasts, attention is computed in the implementation that shows its weights."""
+    def attending(self, how: str) -> Iterator[None]:
+        """While it lasts, attention is computed in this implementation: "eager" shows its weights."""
         config = text_config(self.model)  # its modules ask it in every pass; Falcon has no other switch
         before = config._attn_implementation
-        config._attn_implementation = "eager"
+        grouped.register()
+        config._attn_implementation = how
         try:
             yield
         finally:

@@ -120,7 +120,7 @@ def _later_tokens(runner: Runner, batch: Batch, cache: Any, tails: list[list[lis
     targets = torch.zeros((n * k, longest - 1), dtype=torch.long)
     for r, tail in enumerate(flat):
         targets[r, : len(tail) - 1] = torch.tensor(tail[1:], dtype=torch.long)
-    reader = prefix.shared(cache, batch.width)
+    reader = runner.reader(cache, batch.width, new=longest - 1)
     some = max(1, int(LOGITS // (n * (longest - 1) * runner.vocabulary))) * n
     for begin in range(0, n * k, some):
         rows = slice(begin, min(begin + some, n * k))

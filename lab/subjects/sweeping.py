@@ -216,7 +216,9 @@ class _Pairs:
         everyone = len(present) == self.n
         index = torch.from_numpy(present).to(self.both.ids.device)
         rows: slice | torch.Tensor = slice(self.n, 2 * self.n) if everyone else self.n + index
-        reader = None if self.cache is None else prefix.shared(self.cache, start, rows)
+        reader = None
+        if self.cache is not None:
+            reader = self.runner.reader(self.cache, start, rows, new=self.both.width - start)
         tokens = (self.both.width - start) * len(present)
         size = self.group * max(1, min(self.room // tokens, self.most) // self.group)
         prompts = [self.chosen[i] for i in present]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.subjects import PromptError, StructureError, SubjectError, sweeping, wrap
+from lab.subjects import PromptError, StructureError, SubjectError, grouped, sweeping, wrap
 from lab.subjects.points import tap
 from tests.subjects.families import PARALLEL, WINDOW, make
 
@@ -270,3 +270,21 @@ def test_pairs_of_different_length_are_swept_at_the_last_token(subject):
     clean, corrupted = [CLEAN[0], CLEAN[1]], [CORRUPTED[1], CORRUPTED[0]]
     found = subject.patch_sweep(clean, corrupted)
     assert_same(found.logits, by_hand(subject, "resid_post", "last", clean, corrupted))
+
+
+OWN_ATTENTION = ("bloom", "falcon", "falcon_alibi", "mpt", "gptj", "gpt_neo", "codegen")
+"""Families that do not ask transformers how attention is computed; each row gets a copy of its prefix there."""
+
+
+@pytest.mark.parametrize("positions", ["last", "all"])
+def test_rows_read_a_prefix_together_or_in_copies(family, any_subject, monkeypatch, positions):
+    together = any_subject.patch_sweep(CLEAN, CORRUPTED, positions=positions)
+    runner = any_subject._runner
+    assert runner._groups == (family not in OWN_ATTENTION)
+    monkeypatch.setattr(runner, "_groups", False)
+    assert_same(any_subject.patch_sweep(CLEAN, CORRUPTED, positions=positions).logits, together.logits)
+
+
+def test_attention_in_two_parts_is_refused_where_something_is_added_to_it():
+    with pytest.raises(NotImplementedError, match="s_aux"):
+        grouped.attend(None, *[torch.zeros(1, 1, 1, 4)] * 3, None, s_aux=torch.zeros(1))
