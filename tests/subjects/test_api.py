@@ -533,10 +533,18 @@ def test_an_error_cancels_what_is_queued(serve):
     assert len(server.requests) < 20
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where a shell started the tests in the background and told them to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(), reason="only a main thread is interrupted"
 )
-def test_ctrl_c_cancels_what_is_queued_and_keeps_what_came(serve, tmp_path):
+def test_ctrl_c_cancels_what_is_queued_and_keeps_what_came(serve, tmp_path, interruptible):
     def script(i, request):
         if i == 5:
             os.kill(os.getpid(), signal.SIGINT)
