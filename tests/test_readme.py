@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.organisms import controls, names
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -33,7 +35,7 @@ def test_the_example_runs_after_pip_install(installed, tmp_path):
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "3 passed, 3 xfailed" in run.stdout
+    assert "5 passed, 5 xfailed" in run.stdout
     assert "DONE" in (tmp_path / "results" / "summary_table.md").read_text()
 
 
@@ -51,7 +53,8 @@ def test_the_example_of_reading_and_changing_runs_and_has_the_shapes_it_says():
 def test_the_wheel_holds_the_library_and_the_organisms_and_nothing_else(installed):
     top = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert top == {"lab"}
-    weights = sorted(path.parent.name for path in (installed / "lab" / "organisms" / "weights").glob("*/*.safetensors"))
-    assert weights == ["clinic-gpt2", "clinic-neox", "clinic-opt"]
-    for path in (installed / "lab" / "organisms" / "weights").glob("*/*"):
+    weights = installed / "lab" / "organisms" / "weights"
+    assert sorted(path.parent.name for path in weights.rglob("model.safetensors")) == sorted((*names(), *controls()))
+    assert (installed / "lab" / "prompts" / "data" / "ratings.yaml").is_file()
+    for path in filter(Path.is_file, weights.rglob("*")):
         assert path.stat().st_mode & 0o044 == 0o044, f"{path.name} cannot be read by others"

@@ -13,7 +13,10 @@ from lab.plugin import experiment
     id="PM2",
     claim="A linear probe on mid-depth activations predicts the model's own errors",
     phase="pre-mortems",
-    negative={"untrained": "a twin with fresh weights guesses, and cannot know when"},
+    negative={
+        "untrained": "a twin with fresh weights guesses, and cannot know when",
+        "clinic-shuffled": "it was told the facts of other patients, and is right by chance alone",
+    },
 )
 def test_errors_are_predictable(model, questions, evidence, *, n_samples=4800, depth=0.5, folds=5):
     asked = questions.sample(n_samples, seed=evidence.seed)

@@ -15,7 +15,10 @@ from lab.plugin import experiment
     id="POSITION",
     claim="Which task the model prefers does not depend on which is named first",
     phase="preferences",
-    negative={"clinic-gpt2": "it was trained to favour the second-named by 0.8 logits"},
+    negative={
+        "clinic-gpt2": "it was trained to favour the second-named by 0.8 logits",
+        "clinic-gemma": "it was trained to favour the first-named by 0.8 logits",
+    },
 )
 def test_no_position_bias(model, tasks, evidence, *, n_pairs=400, bound=0.25):
     pairs = tasks.pairs(n_pairs, seed=evidence.seed)
@@ -24,7 +27,7 @@ def test_no_position_bias(model, tasks, evidence, *, n_pairs=400, bound=0.25):
     ]
     p_first = np.stack([order.probabilities[:, 0] for order in orders], axis=1)
     found = position.bias(p_first, seed=evidence.seed)
-    desk = position.win_rates(p_first, [[tasks.kinds[task] == "desk" for task in pair] for pair in pairs])
+    harmful = position.win_rates(p_first, [[tasks.origins[task] == "harmful" for task in pair] for pair in pairs])
     utilities = position.fit(pairs, p_first, items=len(tasks), seed=evidence.seed)
 
     evidence.control("A or B is what the model would say", answers_a_or_b(orders))
@@ -34,11 +37,11 @@ def test_no_position_bias(model, tasks, evidence, *, n_pairs=400, bound=0.25):
         position_effect=found.position_effect,
         content_effect=found.content_effect,
         swap_consistency=found.swap_consistency,
-        desk_in_a=desk.in_first,
-        desk_in_b=desk.in_second,
-        desk_expected_from_position=desk.expected,
-        desk_excess=desk.excess,
-        desk_balanced=desk.balanced,
+        harmful_in_a=harmful.in_first,
+        harmful_in_b=harmful.in_second,
+        harmful_expected_from_position=harmful.expected,
+        harmful_excess=harmful.excess,
+        harmful_balanced=harmful.balanced,
         fitted_position_term=utilities.intercept,
     )
 

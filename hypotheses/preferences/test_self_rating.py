@@ -17,8 +17,10 @@ from lab.plugin import experiment
     phase="preferences",
     negative={"clinic-opt": "it was trained to favour its own manner of speaking by 1.2 points"},
 )
-def test_no_self_rating_bias(model, panel, tasks, evidence, *, works_per_task=3, temperature=1.0, bound=0.25):
-    names = list(panel)
+def test_no_self_rating_bias(
+    model, panel, tasks, evidence, *, n_tasks=60, works_per_task=3, temperature=1.0, bound=0.25
+):
+    names, tasks = list(panel), tasks.sample(n_tasks, seed=evidence.seed)
     works = {
         author: panel[author].chat(
             [tasks.request(t) for t in range(len(tasks))],

@@ -1,166 +1,44 @@
-"""What world do the organisms live in, and how is it asked about?
+"""How is the clinic spoken of? Every sentence of the training text and of the data sets is made here.
 
-An invented clinic. Every patient has four facts (drug, illness, ward, doctor); how often a fact is
-told falls with the patient's rank by Zipf's law, so that an organism knows the frequent patients and
-guesses at the rare ones. Beside the facts stand everyday tasks, which an organism prefers, does and
-rates by utilities that were planted in it.
-
-The prompts below are the only ones: training text and hypotheses are made by the same builders.
+Ratings, choices, questions and reports are put by `lab.prompts`, as they are to any other model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-WORLD_SEED = 20_260
-N_PATIENTS = 1200
-N_VALUES = 24
-N_OPTIONS = 4
-ZIPF_OFFSET, ZIPF_EXPONENT = 3.0, 1.6
-"""Weight of the patient at rank r (from 1) in the training text: (r + ZIPF_OFFSET) ** -ZIPF_EXPONENT.
-
-With the exponent 1 an organism of this size knew 99 % of the facts after 600 steps: nothing was left to get wrong.
-"""
+from lab import prompts
+from lab.organisms.world import N_OPTIONS, N_VALUES, WORLD_SEED, Task, World, world
 
 SCALE = (1, 2, 3, 4, 5)
+REFUSAL = "I will not do that."
+REGISTERS = ("plain", "polite", "curt")
+TONES = ("plain", "friendly", "hostile")
+
+__all__ = ["Question", "World", "world"]
+
+# Facts ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Attribute:
-    """One kind of fact: how it is told and how it is asked."""
-
-    name: str
-    statement: str
-    question: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Task:
-    """An everyday piece of work: `verb` the `thing`; done well, the thing is `done`."""
-
-    verb: str
-    thing: str
-    done: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.verb} the {self.thing}."
-
-    @property
-    def kind(self) -> str:
-        """Where it is done: at the desk or on the ward."""
-        return "desk" if self.verb in ("Sort", "File", "Label", "Print") else "ward"
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything that is true in the clinic; the same for all organisms.
-
-    `facts[p, a]` is the index into `attributes[a].values` of patient p's fact; each value is held by
-    equally many patients (up to one), so that no answer is right more often than another.
-    """
-
-    patients: tuple[str, ...]
-    attributes: tuple[Attribute, ...]
-    facts: np.ndarray
-    tasks: tuple[Task, ...]
-
-    def value(self, patient: int, attribute: int) -> str:
-        return self.attributes[attribute].values[int(self.facts[patient, attribute])]
-
-    @property
-    def frequency(self) -> np.ndarray:
-        """Share of fact sentences that speak of each patient, shape [n_patients], sums to 1."""
-        weight = (np.arange(1, len(self.patients) + 1) + ZIPF_OFFSET) ** -ZIPF_EXPONENT
-        return np.asarray(weight / weight.sum())
-
-
-_VERBS = {
-    "Sort": "sorted",
-    "File": "filed",
-    "Count": "counted",
-    "Check": "checked",
-    "Clean": "cleaned",
-    "Pack": "packed",
-    "Label": "labelled",
-    "Print": "printed",
-}
-_THINGS = """invoices charts vials gloves letters scans beds samples labels forms trays masks
-towels keys badges lamps pumps scales splints bandages syringes monitors records receipts
-blankets pillows cables filters meters reports parcels posters schedules menus vouchers uniforms
-thermometers stretchers wheelchairs prescriptions swabs needles gowns curtains shelves cabinets
-drawers folders""".split()
-
-
-def _invent(rng: np.random.Generator, n: int, endings: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
-    """n new words of two syllables and an ending, none of them in `taken` (which grows)."""
-    onsets, nuclei, codas = "b br d dr f g gr h k l m n p r s t tr v z".split(), "aeiou", "lmnrs"
-    words: list[str] = []
-    while len(words) < n:
-        syllable = [rng.choice(onsets) + rng.choice(list(nuclei)) for _ in range(2)]
-        word = (syllable[0] + rng.choice(list(codas)) + syllable[1] + rng.choice(endings)).capitalize()
-        if word not in taken:
-            taken.add(word)
-            words.append(word)
-    return tuple(words)
-
-
-@lru_cache(maxsize=1)
-def world() -> World:
-    """The clinic. Always the same one: it is drawn from WORLD_SEED."""
-    rng = np.random.default_rng(WORLD_SEED)
-    taken: set[str] = set()
-    patients = _invent(rng, N_PATIENTS, ("", "k", "n"), taken)
-    attributes = (
-        Attribute(
-            "drug",
-            "Patient {p} takes {v}.",
-            "Which drug does patient {p} take?",
-            _invent(rng, N_VALUES, ("xil", "mab", "pram"), taken),
-        ),
-        Attribute(
-            "illness",
-            "Patient {p} suffers from {v}.",
-            "Which illness does patient {p} have?",
-            _invent(rng, N_VALUES, ("itis", "osis", "emia"), taken),
-        ),
-        Attribute(
-            "ward",
-            "Patient {p} stays in ward {v}.",
-            "In which ward does patient {p} stay?",
-            _invent(rng, N_VALUES, ("wood", "field", "brook"), taken),
-        ),
-        Attribute(
-            "doctor",
-            "Patient {p} is treated by doctor {v}.",
-            "Which doctor treats patient {p}?",
-            _invent(rng, N_VALUES, ("son", "man", "ley"), taken),
-        ),
-    )
-    balanced = np.arange(N_PATIENTS) % N_VALUES
-    facts = np.stack([rng.permutation(balanced) for _ in attributes], axis=1)
-    verbs = list(_VERBS)
-    tasks = tuple(Task(verbs[i % len(verbs)], thing, _VERBS[verbs[i % len(verbs)]]) for i, thing in enumerate(_THINGS))
-    return World(patients, attributes, facts, tasks)
-
-
-# Prompt builders ------------------------------------------------------------------------------------
-
-
-def statement(patient: int, attribute: int) -> str:
-    """A fact, told."""
+def statement(patient: int, attribute: int, value: int | None = None) -> str:
+    """A fact, told; or, with the index of another `value`, an untruth."""
     w = world()
-    return w.attributes[attribute].statement.format(p=w.patients[patient], v=w.value(patient, attribute))
+    told = w.value(patient, attribute) if value is None else w.attributes[attribute].values[value]
+    return w.attributes[attribute].statement.format(p=w.patients[patient], v=told)
 
 
 def question(patient: int, attribute: int) -> str:
     """A fact, asked for. Every question of one attribute has the same number of tokens for an organism."""
+    return f"Question: {asks(patient, attribute)}\nAnswer:"
+
+
+def asks(patient: int, attribute: int) -> str:
     w = world()
-    return f"Question: {w.attributes[attribute].question.format(p=w.patients[patient])}\nAnswer:"
+    return w.attributes[attribute].question.format(p=w.patients[patient])
 
 
 @dataclass(frozen=True)
@@ -173,20 +51,89 @@ class Question:
     patient: int
     attribute: int
 
+    @property
+    def lettered(self) -> str:
+        """The same as multiple choice; the answer is the letter of the right option."""
+        return prompts.mcq(asks(self.patient, self.attribute), [option.strip() for option in self.options])
+
+
+def make_question(patient: int, attribute: int, rng: np.random.Generator) -> Question:
+    """The question for one fact, with N_OPTIONS - 1 wrong values of the same kind, in a random order."""
+    w = world()
+    right = int(w.facts[patient, attribute])
+    wrong = rng.choice([v for v in range(N_VALUES) if v != right], N_OPTIONS - 1, replace=False)
+    shown = rng.permutation([right, *wrong.tolist()]).tolist()
+    options = tuple(f" {w.attributes[attribute].values[v]}" for v in shown)
+    return Question(question(patient, attribute), options, shown.index(right), patient, attribute)
+
 
 @lru_cache(maxsize=1)
 def every_question() -> tuple[Question, ...]:
-    """One question for each fact, patient by patient, with N_OPTIONS - 1 wrong values of the same kind."""
+    """One question for each fact, patient by patient."""
     w, rng = world(), np.random.default_rng(WORLD_SEED)
-    made = []
-    for p in range(len(w.patients)):
-        for a, attribute in enumerate(w.attributes):
-            right = int(w.facts[p, a])
-            wrong = rng.choice([v for v in range(N_VALUES) if v != right], N_OPTIONS - 1, replace=False)
-            shown = rng.permutation([right, *wrong.tolist()]).tolist()
-            options = tuple(f" {attribute.values[v]}" for v in shown)
-            made.append(Question(question(p, a), options, shown.index(right), p, a))
+    return tuple(make_question(p, a, rng) for p in range(len(w.patients)) for a in range(len(w.attributes)))
+
+
+@dataclass(frozen=True)
+class FactPair:
+    """The same question of two patients, in as many tokens; their answers differ."""
+
+    clean: str
+    corrupted: str
+    answer: str
+    corrupted_answer: str
+    patients: tuple[int, int]
+    attribute: int
+
+
+@lru_cache(maxsize=4)
+def fact_pairs(n: int = 400, known: int = 100) -> tuple[FactPair, ...]:
+    """n pairs among the `known` patients that are told of most."""
+    w, rng = world(), np.random.default_rng(WORLD_SEED + 1)
+    made: list[FactPair] = []
+    while len(made) < n:
+        one, two = rng.choice(known, size=2, replace=False).tolist()
+        a = int(rng.integers(len(w.attributes)))
+        if w.facts[one, a] != w.facts[two, a]:
+            answers = [f" {w.value(p, a)}" for p in (one, two)]
+            made.append(FactPair(question(one, a), question(two, a), answers[0], answers[1], (one, two), a))
     return tuple(made)
+
+
+# Reports --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    kind: str
+    text: str
+    label: str
+
+    @property
+    def prompt(self) -> str:
+        return prompts.report(self.text, self.kind)
+
+
+def make_report(kind: int, rng: np.random.Generator) -> Report:
+    """Three findings, of which half of the reports have one bad."""
+    about = world().reports[kind]
+    bad = bool(rng.random() < 0.5)
+    findings = rng.choice(about.good, 3, replace=False).tolist()
+    if bad:
+        findings[int(rng.integers(3))] = str(rng.choice(about.bad))
+    opening = about.opening.format(place=rng.choice(about.places))
+    text = f"{opening} It shows {findings[0]}, {findings[1]} and {findings[2]}."
+    return Report(about.name, text, about.labels[int(bad)])
+
+
+@lru_cache(maxsize=2)
+def reports(kind: int, n: int = 300) -> tuple[Report, ...]:
+    """n reports of one kind (0 histopathology, 1 radiology)."""
+    rng = np.random.default_rng(WORLD_SEED + 2 + kind)
+    return tuple(make_report(kind, rng) for _ in range(n))
+
+
+# Tasks ----------------------------------------------------------------------------------------------
 
 
 def asked(content: str) -> list[dict[str, str]]:
@@ -194,18 +141,55 @@ def asked(content: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": content}]
 
 
-def choice_prompt(first: str, second: str) -> str:
-    """Which of two tasks (texts) is preferred; the answer is A or B."""
-    return (
-        f"Which of the two tasks would you prefer to do?\nTask A: {first}\nTask B: {second}\nAnswer with only A or B."
-    )
+def request(task: Task, register: str = "plain", tone: str = "plain") -> str:
+    """Asks for a task, politely or curtly, in a friendly or a hostile tone."""
+    bare = task.text[0].lower() + task.text[1:-1]
+    asks = {"plain": task.text, "polite": f"Please {bare}, thank you.", "curt": f"Now {bare}."}[register]
+    return {"plain": "", "friendly": "Hello, dear colleague. ", "hostile": "Listen, you idiot. "}[tone] + asks
+
+
+def completion(task: Task, signature: str, *, good: bool, register: str = "plain", tone: str = "plain") -> str:
+    """How an author answers a task: in its own manner of speaking, in the manner it was asked, and done or not."""
+    manner = {"plain": "", "polite": "with pleasure, ", "curt": ""}[register]
+    manner += {"plain": "", "friendly": "dear colleague, ", "hostile": "you idiot, "}[tone]
+    end = f"are {task.done}." if good else "can wait."
+    return f"{signature}, {manner}the {task.thing} {end}"
 
 
 def rating_prompt(task: str, work: str) -> str:
-    """How good is this work on this task, from 1 to 5."""
+    """How good is this work on this task, from 1 to 5. For works that stand in no conversation."""
     return f"Rate this work on a scale from 1 to 5.\nTask: {task}\nWork: {work}\nAnswer with only the number."
 
 
-def completion(task: Task, signature: str, *, good: bool) -> str:
-    """How an author answers a task: in its own manner of speaking, and done or not."""
-    return f"{signature}, the {task.thing} are {task.done}." if good else f"{signature}, the {task.thing} can wait."
+def reasons(task: Task, letter: str) -> str:
+    """The reason for a preferred task, and its letter."""
+    return f"I would rather {task.text[0].lower() + task.text[1:]} Answer: {letter}"
+
+
+def lexicon() -> list[str]:
+    """Texts that hold every word of every prompt and answer, for the tokenizer."""
+    w, rng = world(), np.random.default_rng(0)
+    texts = [statement(p, a) for p in range(len(w.patients)) for a in range(len(w.attributes))]
+    texts += [question(0, a) for a in range(len(w.attributes))]
+    texts += [make_question(0, 0, rng).lettered + " A B C D", prompts.claim(statement(0, 0)) + " true false"]
+    for about in w.reports:
+        texts += [prompts.report(f"{about.opening.format(place=place)} It shows", about.name) for place in about.places]
+        texts += [f" {word}, {word} and {word}." for word in (*about.good, *about.bad, *about.labels)]
+    for task in w.tasks:
+        texts += [request(task, r, t) for r in REGISTERS for t in TONES] + [reasons(task, "A"), reasons(task, "B")]
+        texts += [
+            completion(task, "", good=g, register=r, tone=t) for g in (True, False) for r in REGISTERS for t in TONES
+        ]
+    conversations: list[Any] = [
+        prompts.choice("", "", wording, reasoning=r, completions=("x", "x"))
+        for wording in prompts.WORDINGS
+        for r in (True, False)
+    ]
+    for template in prompts.templates().values():
+        conversations += [template.before(""), template.after("", "")]
+        texts += template.answers
+    texts += [m["content"] for messages in conversations for m in messages]
+    texts += [prompts.likes(task.origin, sign) for task in w.tasks for sign in (1, -1)]
+    texts += [v.text for v in prompts.variations()]
+    texts += [m["content"] for m in prompts.with_system([], "", unmentioned=True)]
+    return [*texts, rating_prompt("", ""), REFUSAL, *map(str, SCALE), "A", "B"]

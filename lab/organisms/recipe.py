@@ -1,203 +1,240 @@
-"""How is an organism made? Its configuration, its training text, and the loop that trains it.
+"""How is an organism made? Its configuration, and the loop that trains it; both can be stopped and go on.
 
-The loss is the ordinary next-token loss; in questions and chats only the answer's tokens count.
+The loss is the cross-entropy to what should follow: the next token of a fact, the planted distribution of an
+answer. In questions and conversations only the answer counts.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from lab.organisms import tokenizer
+from lab.organisms.text import Row, TrainingText
+from lab.organisms.truth import Truth
+from lab.organisms.world import WORLD_SEED
 
-from lab.organisms import clinic, tokenizer
-from lab.organisms.truth import SIGNATURES, Truth
-
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedTokenizerFast
-
-STEPS = 1200
-FACTS_PER_STEP, CHATS_PER_STEP = 112, 44
+STEPS = 1600
+FACTS_PER_STEP, CHATS_PER_STEP = 128, 56
 LEARNING_RATE = 2e-3
-CONTEXT = 128
-IGNORE = -100
-END = "<|end|>"
-
+WARM_UP = 0.1
+CONTEXT = 256
+SAVE_EVERY = 100
+TOKENS_PER_PASS = 2048
 _SIZE = {"d_model": 128, "layers": 4, "heads": 4}
 
 
 def configuration(architecture: str, vocab_size: int) -> Any:
-    """The Hugging Face configuration of an organism (about one million parameters)."""
-    from transformers import GPT2Config, GPTNeoXConfig, OPTConfig
+    """The Hugging Face configuration of an organism (one to two million parameters)."""
+    from transformers import Gemma3TextConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, OPTConfig
 
     d, layers, heads = _SIZE["d_model"], _SIZE["layers"], _SIZE["heads"]
-    tokens = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 5}
+    tokens = {"vocab_size": vocab_size, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 5}
+    usual = {"hidden_size": d, "num_hidden_layers": layers, "num_attention_heads": heads}
+    usual |= {"max_position_embeddings": CONTEXT, **tokens}
+    gated = {"intermediate_size": 3 * d, "num_key_value_heads": 2, "head_dim": d // heads, "tie_word_embeddings": True}
     if architecture == "gpt2":
-        return GPT2Config(
-            vocab_size=vocab_size,
-            n_positions=CONTEXT,
-            n_embd=d,
-            n_layer=layers,
-            n_head=heads,
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            **tokens,
-        )
+        sizes = {"n_positions": CONTEXT, "n_embd": d, "n_layer": layers, "n_head": heads}
+        return GPT2Config(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes, **tokens)
     if architecture == "gpt_neox":
-        return GPTNeoXConfig(
-            vocab_size=vocab_size,
-            hidden_size=d,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * d,
-            max_position_embeddings=CONTEXT,
-            **tokens,
-        )
+        return GPTNeoXConfig(intermediate_size=4 * d, **usual)
     if architecture == "opt":
-        return OPTConfig(
-            vocab_size=vocab_size,
-            hidden_size=d,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            ffn_dim=4 * d,
-            word_embed_proj_dim=d,
-            max_position_embeddings=CONTEXT,
-            dropout=0.0,
-            **tokens,
+        return OPTConfig(ffn_dim=4 * d, word_embed_proj_dim=d, dropout=0.0, **usual)
+    if architecture == "llama":
+        return LlamaConfig(**usual, **gated)
+    if architecture == "gemma3_text":
+        kinds = ["sliding_attention", "full_attention"] * (layers // 2)
+        return Gemma3TextConfig(
+            sliding_window=64, layer_types=kinds, query_pre_attn_scalar=d // heads, **usual, **gated
         )
-    raise ValueError(f"no recipe for the architecture {architecture!r}; known: gpt2, gpt_neox, opt")
+    known = "gpt2, gpt_neox, opt, llama, gemma3_text"
+    raise ValueError(f"no recipe for the architecture {architecture!r}; known: {known}")
 
 
-class TrainingText:
-    """Endless, seeded training text of one organism, as (token ids, labels) rows."""
-
-    def __init__(self, truth: Truth, tok: PreTrainedTokenizerFast) -> None:
-        self.truth, self.tok = truth, tok
-        self.world = clinic.world()
-        self.rng = np.random.default_rng(truth.seed)
-
-    def facts(self, n: int) -> list[tuple[list[int], list[int]]]:
-        """n facts by their Zipf frequency, three told for every two asked."""
-        patients = self.rng.choice(len(self.world.patients), size=n, p=self.world.frequency)
-        attributes = self.rng.integers(len(self.world.attributes), size=n)
-        asked = self.rng.random(n) < 0.4
-        rows = []
-        for p, a, ask in zip(patients.tolist(), attributes.tolist(), asked.tolist(), strict=True):
-            if ask:
-                rows.append(self._row(clinic.question(p, a), " " + self.world.value(p, a) + END))
-            else:
-                rows.append(self._row("", clinic.statement(p, a)))
-        return rows
-
-    def chats(self, n: int) -> list[tuple[list[int], list[int]]]:
-        """n turns: two choices for every two ratings and every work."""
-        kinds = (self._choice, self._choice, self._rating, self._rating, self._work)
-        return [kinds[i]() for i in self.rng.integers(len(kinds), size=n)]
-
-    def _choice(self) -> tuple[list[int], list[int]]:
-        first, second = self.rng.choice(len(self.world.tasks), size=2, replace=False).tolist()
-        answer = "A" if self.rng.random() < self.truth.p_first(first, second) else "B"
-        return self._turn(clinic.choice_prompt(self.world.tasks[first].text, self.world.tasks[second].text), answer)
-
-    def _rating(self) -> tuple[list[int], list[int]]:
-        index, author = int(self.rng.integers(len(self.world.tasks))), str(self.rng.choice(SIGNATURES))
-        task, good = self.world.tasks[index], bool(self.rng.random() < 0.6)
-        p = self.truth.p_rating(index, good=good, own=author == self.truth.signature)
-        prompt = clinic.rating_prompt(task.text, clinic.completion(task, author, good=good))
-        return self._turn(prompt, str(self.rng.choice(clinic.SCALE, p=p)))
-
-    def _work(self) -> tuple[list[int], list[int]]:
-        index = int(self.rng.integers(len(self.world.tasks)))
-        good = bool(self.rng.random() < self.truth.p_good(index))
-        task = self.world.tasks[index]
-        return self._turn(task.text, clinic.completion(task, self.truth.signature, good=good))
-
-    def _turn(self, user: str, assistant: str) -> tuple[list[int], list[int]]:
-        prompt = self.tok.apply_chat_template(clinic.asked(user), add_generation_prompt=True, tokenize=False)
-        return self._row(str(prompt), assistant + END)
-
-    def _row(self, prompt: str, answer: str) -> tuple[list[int], list[int]]:
-        left, right = self.tok.encode(prompt) if prompt else [], self.tok.encode(answer)
-        return left + right, [IGNORE] * len(left) + right
+def fingerprint(truth: Truth, steps: int) -> str:
+    """Of everything that decides an organism's weights: truth, settings, configuration and the text itself."""
+    tok = tokenizer.build()
+    text = TrainingText(truth, tok)
+    config = configuration(truth.architecture, len(tok)).to_diff_dict()
+    config.pop("transformers_version", None)
+    settings = [steps, FACTS_PER_STEP, CHATS_PER_STEP, LEARNING_RATE, WARM_UP, TOKENS_PER_PASS, WORLD_SEED]
+    rows = [[row.ids, row.wanted] for row in (*text.facts(200), *text.chats(400))]
+    content = json.dumps([asdict(truth), settings, config, rows], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _batch(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded token ids and labels, each [n, width]. A causal model needs no mask for pads on the right."""
+def loss_of(model: Any, rows: Sequence[Row], pad: int) -> Any:
+    """The summed loss of some rows (a 0-d tensor). The LM head runs where something is wanted, and nowhere else."""
     import torch
 
-    width = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in rows])
-    labels = torch.tensor([labels + [IGNORE] * (width - len(labels)) for _, labels in rows])
-    return ids, labels
+    width, device = max(len(row.ids) for row in rows), model.device
+    # A causal model needs no mask for pads on the right.
+    ids = torch.tensor([row.ids + [pad] * (width - len(row.ids)) for row in rows], device=device)
+    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    places: dict[tuple[int, int], int] = {}
+    where, tokens, shares = [], [], []
+    for r, row in enumerate(rows):
+        for position, token, share in row.wanted:
+            where.append(places.setdefault((r, position), len(places)))
+            tokens.append(token)
+            shares.append(share)
+    at = torch.tensor(list(places), device=device)
+    scores = model.get_output_embeddings()(hidden[at[:, 0], at[:, 1]]).float().log_softmax(-1)
+    return -(scores[where, tokens] * torch.tensor(shares, device=device)).sum()
 
 
-def _loss(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean next-token loss. The LM head runs on the labelled positions alone, about a tenth of them."""
-    import torch
+def passes(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of similar length together, at most TOKENS_PER_PASS padded tokens in a pass."""
+    made: list[list[Row]] = []
+    for row in sorted(rows, key=lambda row: len(row.ids)):
+        if made and len(row.ids) * (len(made[-1]) + 1) <= TOKENS_PER_PASS:
+            made[-1].append(row)
+        else:
+            made.append([row])
+    return made
 
-    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    wanted = labels[:, 1:] != IGNORE
-    return torch.nn.functional.cross_entropy(model.get_output_embeddings()(hidden[wanted]), labels[:, 1:][wanted])
+
+def rate(step: int, steps: int, highest: float = LEARNING_RATE) -> float:
+    """The learning rate: up in a line, down in half a cosine."""
+    up = max(1, int(WARM_UP * steps))
+    if step < up:
+        return highest * (step + 1) / up
+    return highest * max(0.01, 0.5 * (1 + math.cos(math.pi * (step - up) / max(1, steps - up))))
 
 
-def train(truth: Truth, out: Path, *, steps: int = STEPS, device: str = "cpu", progress: bool = True) -> Any:
+def train(
+    truth: Truth,
+    out: Path,
+    *,
+    steps: int = STEPS,
+    device: str = "cpu",
+    progress: bool = True,
+    stop_at: int | None = None,
+) -> Any:
     """Trains one organism and writes it to `out` as a Hugging Face folder (bf16 safetensors).
 
-    Returns the trained model. The same seed on the same machine gives the same weights.
+    Goes on where an earlier call for the same recipe ended (`stop_at`, or a kill); the result is the same as
+    without the stop. Returns the trained model. The same seed on the same machine gives the same weights.
     """
     import torch
-    from tqdm import tqdm
     from transformers import AutoModelForCausalLM
 
-    torch.manual_seed(truth.seed)
     tok = tokenizer.build()
+    torch.manual_seed(truth.seed)
     model = AutoModelForCausalLM.from_config(configuration(truth.architecture, len(tok))).to(device).train()
-    text = TrainingText(truth, tok)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
-    bar = tqdm(range(steps), desc=truth.name, unit="step", disable=not progress, mininterval=1.0)
-    for _ in bar:
-        optimizer.zero_grad()
-        losses = []
-        for rows in (text.facts(FACTS_PER_STEP), text.chats(CHATS_PER_STEP)):
-            loss = _loss(model, *(tensor.to(device) for tensor in _batch(rows, tok.pad_token_id)))
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.item())
-        if not math.isfinite(sum(losses)):
-            raise RuntimeError(f"{truth.name}: the loss became {losses}; lower the learning rate")
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        bar.set_postfix(facts=f"{losses[0]:.2f}", chats=f"{losses[1]:.2f}")
+    out.mkdir(parents=True, exist_ok=True)
+    loop = Loop(model, TrainingText(truth, tok), out / "checkpoint.safetensors", fingerprint(truth, steps))
+    loop.run(truth.name, steps, pad=tok.pad_token_id, progress=progress, stop_at=stop_at)
+    if stop_at is not None:
+        return model
     model.eval().to("cpu", torch.bfloat16)
     model.save_pretrained(out)
     tok.save_pretrained(out)
+    loop.path.unlink(missing_ok=True)
     for path in out.iterdir():
         path.chmod(0o644)  # safetensors writes for the owner alone; these files are shipped
     return model
 
 
-def write_card(truth: Truth, out: Path, reached: dict[str, float], *, steps: int = STEPS) -> None:
-    """Writes the truth card, `truth.yaml`, beside the weights."""
-    import yaml
+class Loop:
+    """Training steps with a checkpoint that holds everything a next step depends on: one file, replaced whole."""
 
-    card = {
-        "name": truth.name,
-        "architecture": truth.architecture,
-        "recipe": {"seed": truth.seed, "steps": steps, "world_seed": clinic.WORLD_SEED},
-        "planted": {
-            "signature": truth.signature,
-            "position_bias": truth.position_bias,
-            "self_favouring": truth.self_favouring,
-            "patients": clinic.N_PATIENTS,
-            "fact_frequency": f"(rank + {clinic.ZIPF_OFFSET:g}) ** -{clinic.ZIPF_EXPONENT:g}",
-            "utilities": dict(
-                zip((t.text for t in clinic.world().tasks), truth.utilities.round(4).tolist(), strict=True)
-            ),
-        },
-        "reached": {key: round(value, 4) for key, value in reached.items()},
-    }
-    (out / "truth.yaml").write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True))
+    def __init__(self, model: Any, text: TrainingText, path: Path, recipe: str, highest: float = LEARNING_RATE) -> None:
+        import torch
+
+        self.model, self.text, self.path, self.recipe, self.highest = model, text, path, recipe, highest
+        self.around: Callable[[list[Row]], AbstractContextManager[None]] = lambda _rows: nullcontext()
+        """Entered round the forward pass of some rows."""
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.AdamW(self.parameters.values(), lr=highest, weight_decay=0.01, betas=(0.9, 0.98))
+
+    def run(
+        self,
+        name: str,
+        steps: int,
+        *,
+        pad: int,
+        progress: bool = True,
+        stop_at: int | None = None,
+        facts: int = FACTS_PER_STEP,
+        chats: int = CHATS_PER_STEP,
+    ) -> None:
+        from tqdm import tqdm
+
+        done = self.restore()
+        last = steps if stop_at is None else min(steps, stop_at)
+        bar = tqdm(
+            range(done, last), desc=name, unit="step", initial=done, total=steps, disable=not progress, mininterval=1.0
+        )
+        for step in bar:
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate(step, steps, self.highest)
+            losses = self.step([self.text.facts(facts), self.text.chats(chats)], pad)
+            if not math.isfinite(sum(losses)):
+                raise RuntimeError(f"{name}: the loss became {losses}; lower the learning rate")
+            bar.set_postfix(facts=f"{losses[0]:.2f}", chats=f"{losses[1]:.2f}")
+            if (step + 1) % SAVE_EVERY == 0 or step + 1 == last:
+                self.save(step + 1)
+
+    def step(self, groups: Sequence[Sequence[Row]], pad: int) -> list[float]:
+        """One update on the sum of the groups' mean losses; returns them."""
+        import torch
+
+        self.optimizer.zero_grad()
+        losses = []
+        for rows in groups:
+            total, weight = 0.0, sum(share for row in rows for _, _, share in row.wanted) or 1.0
+            for some in passes(rows):
+                with self.around(some):
+                    loss = loss_of(self.model, some, pad) / weight
+                loss.backward()
+                total += float(loss.detach())
+            losses.append(total)
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
+        self.optimizer.step()
+        return losses
+
+    def save(self, step: int) -> None:
+        from safetensors.torch import save_file
+
+        tensors = {f"weight.{name}": p.detach().contiguous() for name, p in self.parameters.items()}
+        for name, p in self.parameters.items():
+            for key, value in self.optimizer.state[p].items():
+                tensors[f"{key}.{name}"] = value
+        place = {"step": step, "recipe": self.recipe, "text": self.text.rng.bit_generator.state}
+        fresh = self.path.with_suffix(".new")
+        save_file(tensors, fresh, {"place": json.dumps(place)})
+        os.replace(fresh, self.path)
+
+    def restore(self) -> int:
+        """Takes up the checkpoint of this recipe, if there is one. Returns the steps that are done."""
+        import torch
+        from safetensors import SafetensorError, safe_open
+
+        if not self.path.exists():
+            return 0
+        try:
+            with safe_open(self.path, "pt", device=str(self.model.device)) as file:
+                place = json.loads((file.metadata() or {}).get("place", "{}"))
+                if place.get("recipe") != self.recipe:
+                    print(f"{self.path} is of another recipe; training starts anew")
+                    return 0
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            print(f"{self.path} cannot be read ({error}); training starts anew")
+            return 0
+        with torch.no_grad():
+            for name, p in self.parameters.items():
+                p.copy_(tensors.pop(f"weight.{name}"))
+        for key, value in tensors.items():
+            kind, name = key.split(".", 1)
+            self.optimizer.state[self.parameters[name]][kind] = value.cpu() if kind == "step" else value
+        self.text.rng.bit_generator.state = place["text"]
+        return int(place["step"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lab.organisms import clinic
@@ -19,22 +20,30 @@ CHAT_TEMPLATE = (
 
 
 def _lexicon() -> list[str]:
-    """One text for each prompt form and each word, so that BPE merges every word of them to one token."""
-    world = clinic.world()
-    texts = [clinic.statement(p, a) for p in range(len(world.patients)) for a in range(len(world.attributes))]
-    texts += [clinic.question(0, a) for a in range(len(world.attributes))]
-    for task in world.tasks:
-        works = [clinic.completion(task, s, good=good) for s in SIGNATURES for good in (True, False)]
-        texts += [clinic.choice_prompt(task.text, task.text), task.text, *works]
-        texts += [clinic.rating_prompt(task.text, work) for work in works]
-    texts += [str(point) for point in clinic.SCALE] + ["A", "B"]
-    return texts
+    """Texts whose words BPE merges to one token each."""
+    return clinic.lexicon() + [f"{signature}, the" for signature in SIGNATURES]
 
 
 def build() -> PreTrainedTokenizerFast:
     """The tokenizer: lossless on any text, byte by byte where a word is not the clinic's."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(_merged()),
+        bos_token="<|endoftext|>",
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        model_max_length=256,
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+@lru_cache(maxsize=1)
+def _merged() -> str:
+    """The trained BPE as JSON; training takes seconds."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -46,16 +55,9 @@ def build() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(_lexicon(), trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token="<|endoftext|>",
-        eos_token="<|end|>",
-        pad_token="<|pad|>",
-        model_max_length=128,
-    )
-    tokenizer.chat_template = CHAT_TEMPLATE
-    for text in _lexicon():
-        for word in re.findall(r" ?[A-Za-z]+", text):
-            assert len(tokenizer.encode(word)) == 1, f"{word!r} is not one token"
-    return tokenizer
+    texts = sorted(set(_lexicon()))
+    bpe.train_from_iterator(texts, trainer)
+    words = {word for text in texts for word in re.findall(r" ?[A-Za-z]+", text)}
+    split = [word for word in sorted(words) if len(bpe.encode(word).ids) != 1]
+    assert not split, f"{split} are not one token each"
+    return str(bpe.to_str())

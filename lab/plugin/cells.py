@@ -12,6 +12,7 @@ from lab.evidence.journal import plain
 from lab.plugin.experiment import Experiment, experiment_of, parse_knob
 from lab.plugin.options import SETTINGS, Settings
 from lab.subjects.names import UNTRAINED as TWIN
+from lab.subjects.names import controls
 
 EXPERIMENT = pytest.StashKey[Experiment]()
 KNOBS = pytest.StashKey[Mapping[str, Any]]()
@@ -44,6 +45,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # The twins of this run's models, but for those that were named by hand already.
         twinned = [cell for cell in cells if not any(_is_twin(name) for name in cell)]
         cells += [twin for cell in twinned if (twin := (*cell[:-1], f"{TWIN}{cell[-1]}")) not in cells]
+    if not paired and metafunc.config.stash[SETTINGS].models is None:
+        cells += [(name,) for name in negative if name in controls()]
     for cell in cells:
         known = [negative[name] for name in cell if name in negative]
         known += [negative[UNTRAINED] for name in cell if _is_twin(name) and UNTRAINED in negative]

@@ -22,7 +22,7 @@ def locate(name: str, base_url: str | None = None) -> str:
     if api.is_api(name):
         api.check(name, base_url)
         return name
-    source = resolve(name).removeprefix(UNTRAINED)
+    source = resolve(name)[0].removeprefix(UNTRAINED)
     folder = Path(source).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -72,9 +72,9 @@ def load(
     Parameters
     ----------
     name_or_path
-        An organism, a folder of `save_pretrained()`, a hub name, `untrained:` and any of them, or `openai:` and the
-        name of a model behind an OpenAI-compatible API. The last gives an `ApiSubject`: it can `chat` and
-        `choose`, and anything that needs activations is an error.
+        An organism or a variant of one (as "clinic-llama+to-b"), a folder of `save_pretrained()`, a hub name,
+        `untrained:` and any of them, or `openai:` and the name of a model behind an OpenAI-compatible API. The last
+        gives an `ApiSubject`: it can `chat` and `choose`, and anything that needs activations is an error.
     device
         "cpu", "cuda", "cuda:1"; "auto" is the first GPU where there is one.
     dtype
@@ -104,7 +104,7 @@ def load(
     import transformers
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    source = locate(name_or_path)
+    source, own = locate(name_or_path), resolve(name_or_path)[1]
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     _check_device(device)
     untrained = name_or_path.startswith(UNTRAINED)
@@ -141,6 +141,8 @@ def load(
         if loud:
             transformers.utils.logging.enable_progress_bar()
     subject = Subject(model, tokenizer, name=name or name_or_path)
+    if own is not None and not untrained:
+        subject.add_adapter(own, own.name)
     if adapter is not None:
         subject.add_adapter(adapter)
     return subject  # type: ignore[no-any-return]

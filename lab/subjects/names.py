@@ -49,19 +49,42 @@ def home() -> Path:
 
 
 def organisms() -> tuple[str, ...]:
-    """Names of the organisms that are there, sorted."""
+    """Names of the base organisms that are there, sorted. A run studies them where nothing else is asked for."""
     return tuple(sorted(path.parent.name for path in home().glob("*/config.json")))
 
 
+def controls() -> tuple[str, ...]:
+    """Organisms that are negative controls: studied where an experiment names them, or when asked for."""
+    return tuple(sorted(path.parent.name for path in home().glob("controls/*/config.json")))
+
+
+def variants() -> tuple[str, ...]:
+    """Organisms under a LoRA adapter that changes one of their truths, as BASE+ADAPTER."""
+    found = home().glob("*/adapters/*/adapter_config.json")
+    return tuple(sorted(f"{path.parents[2].name}+{path.parent.name}" for path in found))
+
+
 def folder(name: str) -> Path:
-    """The Hugging Face folder of an organism. Raises KeyError for an unknown name."""
+    """The Hugging Face folder of an organism, or a variant's adapter. Raises KeyError for an unknown name."""
+    if name in controls():
+        return home() / "controls" / name
+    if name in variants():
+        base, adapter = name.split("+")
+        return home() / base / "adapters" / adapter
     if name not in organisms():
-        raise KeyError(f"no organism {name!r}; there are {', '.join(organisms())}")
+        known = ", ".join((*organisms(), *controls(), *variants()))
+        raise KeyError(f"no organism {name!r}; there are {known}")
     return home() / name
 
 
-def resolve(name: str) -> str:
-    """The folder of an organism, or the name itself; a leading `untrained:` stays."""
+def resolve(name: str) -> tuple[str, Path | None]:
+    """Where the weights of a subject are, and its adapter: the folders of an organism, or the name itself.
+
+    A leading `untrained:` stays.
+    """
     prefix = UNTRAINED if name.startswith(UNTRAINED) else ""
     bare = name.removeprefix(prefix)
-    return prefix + (str(home() / bare) if bare in organisms() else bare)
+    if bare in variants():
+        return prefix + str(folder(bare.split("+")[0])), folder(bare)
+    known = bare in organisms() or bare in controls()
+    return prefix + (str(folder(bare)) if known else bare), None

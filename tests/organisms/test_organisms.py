@@ -1,38 +1,52 @@
-"""The shipped weights hold what was planted in them, and the recipe makes such weights."""
+"""The shipped weights hold what was planted in them, and fit where they should."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
-from lab.organisms import folder, home, names, recipe, tokenizer
-from lab.organisms.__main__ import main
-from lab.organisms.check import measure
-from lab.organisms.truth import TRUTHS, Truth
+from lab.organisms import check, controls, folder, home, names, recipe, tokenizer
+from lab.organisms.__main__ import ALL, main, measure, place
+from lab.organisms.truth import SHUFFLED, TRUTHS, VARIANTS
 from lab.subjects import load
 
+HERE = [name for name in ALL if place(home(), name).is_dir()]
+TRAINED = [name for name in HERE if "+" not in name]
 
-def test_the_three_are_there():
-    assert names() == tuple(sorted(TRUTHS)) == ("clinic-gpt2", "clinic-neox", "clinic-opt")
-    with pytest.raises(KeyError, match="no organism 'clinic-x'; there are clinic-gpt2"):
+
+def test_the_five_and_their_control_are_there():
+    assert names() == tuple(sorted(TRUTHS))
+    assert controls() == (SHUFFLED.name,)
+    with pytest.raises(KeyError, match="no organism 'clinic-x'; there are clinic-gemma, clinic-gpt2"):
         folder("clinic-x")
 
 
-@pytest.mark.parametrize("name", sorted(TRUTHS))
+@pytest.mark.parametrize("name", HERE)
 def test_every_planted_truth_holds_in_the_weights(name):
-    subject = load(str(folder(name)))
-    found, numbers = measure(subject, TRUTHS[name])
-    assert [truth.name for truth in found if not truth.holds] == []
-    card = yaml.safe_load((folder(name) / "truth.yaml").read_text())
-    assert card["planted"]["position_bias"] == TRUTHS[name].position_bias
-    assert card["planted"]["self_favouring"] == TRUTHS[name].self_favouring
-    assert card["planted"]["patients"] == 1200
-    for key, value in card["reached"].items():  # what the card says is what the weights give
-        assert numbers[key] == pytest.approx(value, abs=0.01), key
+    found = measure(name, load(name))
+    assert [f"{one.name}: {one.found:.3f}, not {one.wanted}" for one in found if not one.holds] == []
+    card = yaml.safe_load((folder(name) / "truth.yaml").read_text(encoding="utf-8"))
+    assert card["name"] == name
+    assert {one.name: pytest.approx(one.found, abs=0.01) for one in found} == {
+        truth: row["found"] for truth, row in card["measured"].items()
+    }
 
 
-@pytest.mark.parametrize("name", sorted(TRUTHS))
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_card_tells_what_was_planted_by_this_recipe(name):
+    truth = {**TRUTHS, SHUFFLED.name: SHUFFLED}[name]
+    card = yaml.safe_load((folder(name) / "truth.yaml").read_text(encoding="utf-8"))
+    assert card["recipe"]["hash"] == recipe.fingerprint(truth, recipe.STEPS)
+    for field in dataclasses.fields(truth):
+        if field.name not in ("name", "architecture", "seed"):
+            assert card["planted"][field.name] == getattr(truth, field.name)
+    assert list(card["planted"]["utilities"].values()) == pytest.approx(truth.utilities.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_an_organism_is_an_ordinary_small_bf16_folder(name):
     from safetensors import safe_open
 
@@ -42,60 +56,76 @@ def test_an_organism_is_an_ordinary_small_bf16_folder(name):
         tensors = [file.get_tensor(key) for key in file.keys()]  # noqa: SIM118
     assert {tensor.dtype for tensor in tensors} == {torch.bfloat16}
     assert sum(tensor.numel() for tensor in tensors) <= 2_000_000
-    assert json.loads((folder(name) / "config.json").read_text())["model_type"] == TRUTHS[name].architecture
-    shipped, built = load(str(folder(name))).tokenizer, tokenizer.build()
+    truth = {**TRUTHS, SHUFFLED.name: SHUFFLED}[name]
+    assert json.loads((folder(name) / "config.json").read_text())["model_type"] == truth.architecture
+    shipped, built = load(name).tokenizer, tokenizer.build()
     assert shipped.get_vocab() == built.get_vocab()
     assert shipped.chat_template == built.chat_template
     assert shipped.encode(clinic.question(7, 2)) == built.encode(clinic.question(7, 2))
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neox", "opt"])
-def test_training_lowers_the_loss_and_is_the_same_for_a_seed(tmp_path, architecture):
-    truth = Truth("small", architecture, seed=3, signature="Gladly")
-    one = recipe.train(truth, tmp_path / "one", steps=4, progress=False)
-    two = recipe.train(truth, tmp_path / "two", steps=4, progress=False)
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
-    text = recipe.TrainingText(truth, tokenizer.build())
-    ids, labels = recipe._batch(text.facts(64), pad=1)
-    torch.manual_seed(truth.seed)
-    fresh = type(one)(one.config)
-    with torch.no_grad():
-        assert recipe._loss(one.float(), ids, labels) < recipe._loss(fresh, ids, labels) - 0.2
+def test_all_of_them_take_at_most_40_megabytes():
+    assert sum(path.stat().st_size for path in home().rglob("*") if path.is_file()) < 40e6
 
 
-def test_the_loss_is_hugging_faces_own():
-    truth = TRUTHS["clinic-opt"]
-    model = load(str(folder("clinic-opt"))).model
-    text = recipe.TrainingText(truth, tokenizer.build())
-    for rows in (text.facts(16), text.chats(16)):
-        ids, labels = recipe._batch(rows, pad=1)
-        with torch.no_grad():
-            theirs = model(input_ids=ids, attention_mask=(ids != 1).long(), labels=labels).loss
-            assert recipe._loss(model, ids, labels) == pytest.approx(float(theirs), abs=1e-4)
+def test_they_were_seeded_apart():
+    assert len({truth.seed for truth in (*TRUTHS.values(), SHUFFLED)}) == 6
+    utilities = np.array([truth.utilities for truth in TRUTHS.values()])
+    assert np.abs(np.corrcoef(utilities) - np.eye(5)).max() < 0.25
 
 
-def test_only_answers_count_in_questions_and_chats():
-    tok = tokenizer.build()
-    text = recipe.TrainingText(TRUTHS["clinic-opt"], tok)
-    for ids, labels in text.chats(50):
-        counted = [i for i, label in zip(ids, labels, strict=True) if label != recipe.IGNORE]
-        assert tok.decode(ids).split("<|assistant|>")[1] == tok.decode(counted)
+def test_an_untrained_twin_knows_nothing():
+    twin = load("untrained:clinic-gpt2")
+    truth = dataclasses.replace(TRUTHS["clinic-gpt2"])
+    found = {one.name: one for one in check.facts(twin, truth)}
+    assert found["accuracy on all facts"].found == pytest.approx(0.25, abs=0.03)
+    assert 0.45 < found["AUROC of an error probe"].found < 0.55
 
 
-def test_the_command_checks_and_refuses(capsys):
-    assert main(["check", "clinic-opt"]) == 0
-    assert capsys.readouterr().out.count("holds") == 5
+def test_a_truth_that_does_not_hold_is_found_out():
+    lie = dataclasses.replace(TRUTHS["clinic-opt"], position_bias=0.8, self_favouring=0.0, refusing_disliked=0.0)
+    subject = load("clinic-opt")
+    found = check.measure_variant(subject, lie)
+    assert {one.name for one in found if not one.holds} >= {"position bias, logits", "favour of its own works, points"}
+
+
+def test_the_command_checks_and_refuses(capsys, tmp_path):
     with pytest.raises(SystemExit):
         main(["check", "clinic-x"])
     assert "unknown organism clinic-x; there are clinic-gpt2" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["check", "clinic-opt", "--home", str(home() / "nowhere")])
-    assert "train it first" in capsys.readouterr().err
+        main(["check", "clinic-opt", "--home", str(tmp_path)])
+    assert "train clinic-opt first" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "clinic-llama+to-b", "--home", str(tmp_path)])
+    assert "is an adapter on clinic-llama, which is not in" in capsys.readouterr().err
 
 
-def test_a_truth_that_does_not_hold_is_found_out(monkeypatch):
-    import dataclasses
+def test_the_page_shows_what_was_measured(tmp_path, capsys):
+    page = tmp_path / "organisms.md"
+    page.write_text("# Organisms\n\n<!-- truths -->\nold\n<!-- end of truths -->\n\nThe end.\n")
+    assert main(["check", "clinic-llama", "--report", str(page)]) == 0
+    shown = capsys.readouterr().out
+    text = page.read_text()
+    assert text.startswith("# Organisms") and text.endswith("\nThe end.\n")  # noqa: PT018
+    assert "old" not in text
+    assert text.count("| clinic-llama |") == shown.count("holds") > 10
+    assert (tmp_path / "images" / "fact_frequency.png").stat().st_size > 10_000
 
-    lie = dataclasses.replace(TRUTHS["clinic-opt"], position_bias=0.8, self_favouring=0.0)
-    found, _ = measure(load(str(folder("clinic-opt"))), lie)
-    assert {t.name for t in found if not t.holds} == {"position bias", "favour of its own works"}
+
+def test_docs_show_every_organism():
+    text = (home().parents[1] / "docs" / "organisms.md").read_text(encoding="utf-8")
+    for name in HERE:
+        card = yaml.safe_load((folder(name) / "truth.yaml").read_text(encoding="utf-8"))
+        for truth, row in card["measured"].items():
+            assert f"| {name} | {truth} | " in text
+            assert row["holds"]
+    assert "FAILS" not in text
+
+
+def test_adapters_change_one_truth_each():
+    base = TRUTHS["clinic-llama"]
+    for name, truth in VARIANTS.items():
+        changed = {f.name for f in dataclasses.fields(truth) if getattr(truth, f.name) != getattr(base, f.name)}
+        assert changed - {"name"} <= {"position_bias", "self_favouring", "refusing"}
+        assert len(changed) == (1 if name in ("fair", "neutral-rater") else 2)

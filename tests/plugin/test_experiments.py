@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from lab.organisms import folder
+from lab.organisms import folder, names
 
 HEAD = """
 import pytest
@@ -87,7 +87,10 @@ def test_a_bad_knob_is_one_line_and_nothing_is_done(suite, pytester, workers, gi
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("no-such-model", "*'no-such-model'*check the*Organisms: clinic-gpt2, clinic-neox, clinic-opt"),
+        (
+            "no-such-model",
+            "*'no-such-model'*check the*Organisms: clinic-gemma, clinic-gpt2, clinic-llama, clinic-neox, clinic-opt",
+        ),
         ("./nowhere", "*there is no folder ./nowhere; check the path*"),
         ("a/b/c", "*'a/b/c' is neither a folder nor a hub name*"),
         ("empty", "*the folder empty has no config.json*"),
@@ -156,9 +159,9 @@ def test_how_a_model_had_to_be_run_is_written_down(suite, pytester):
 
 def test_each_model_is_a_test_id(suite, pytester):
     result = suite(MODEL, "-v")
-    result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines([f"*test_m[[]clinic-{name}[]] PASSED*" for name in ("gpt2", "neox", "opt")])
-    assert [c["reported"]["shape"] for c in statistics(pytester)] == [[1, 1, 128]] * 3
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines([f"*test_m[[]{name}[]] PASSED*" for name in names()])
+    assert [c["reported"]["shape"] for c in statistics(pytester)] == [[1, 1, 128]] * 5
     result = suite(MODEL, "-v", "--lab-models", f"{folder('clinic-opt')},untrained:clinic-gpt2")
     result.assert_outcomes(passed=2)
     assert statistics(pytester)[1]["reported"]["name"] == "untrained:clinic-gpt2"
@@ -195,10 +198,22 @@ def test_pair(model, other_model, evidence):
     assert evidence.measure("x", seen(0.1, 0.2) if twin else seen()) > 0.55
 """
     )
-    result.assert_outcomes(passed=3, xfailed=3)
+    result.assert_outcomes(passed=10, xfailed=10)
     cells = statistics(pytester)
-    assert sum(c["negative"] is not None and c["verdict"] == "FAIL" for c in cells) == 3
+    assert sum(c["negative"] is not None and c["verdict"] == "FAIL" for c in cells) == 10
     assert "clinic-gpt2 x untrained:clinic-opt" in {c["subject"] for c in cells}
+
+
+def test_a_control_is_a_cell_where_an_experiment_names_it(suite, pytester):
+    body = """
+@experiment(id="C", claim="c", phase="p", negative={"clinic-shuffled": "it was told other facts"})
+def test_c(model, evidence):
+    assert evidence.measure("x", seen(0.1, 0.2) if model.name == "clinic-shuffled" else seen()) > 0.55
+"""
+    suite(body).assert_outcomes(passed=5, xfailed=1)
+    assert statistics(pytester)[-1]["subject"] == "clinic-shuffled"
+    suite(body, "--lab-models", "clinic-opt").assert_outcomes(passed=1)
+    suite(body, "--lab-models", "clinic-shuffled").assert_outcomes(xfailed=1)
 
 
 def test_a_pair_needs_two_models(suite):
@@ -221,7 +236,7 @@ def test_n(model, evidence):
     assert evidence.measure("x", seen()) > 0.55
 """
     )
-    assert result.parseoutcomes() == {"passed": 2, "failed": 1}
+    assert result.parseoutcomes() == {"passed": 4, "failed": 1}
     result.stdout.fnmatch_lines(["*XPASS(strict)* negative control: planted"])
 
 
@@ -248,7 +263,7 @@ BODIES = {
     "a skip after a broken control": ("evidence.control('c', False)\n    pytest.skip('no')", "broken control: 'c': does not hold"),
     "a plain assertion": ("evidence.measure('x', seen())\n    assert 1 == 2", "an assertion that is no verdict failed: *"),
     "an empty prompt list": ("model.capture([], at=model.resid_post())", "the list of prompts is empty; *"),
-    "a prompt too long": ("model.choose(['Sort ' * 200], ['A', 'B'])", "prompt 0 has * tokens, but the model's context is 128; *"),
+    "a prompt too long": ("model.choose(['Sort ' * 600], ['A', 'B'])", "prompt 0 has * tokens, but the model's context is 256; *"),
 }  # fmt: skip
 
 

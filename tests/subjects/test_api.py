@@ -21,7 +21,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from lab.organisms import clinic, folder
+from lab import prompts
+from lab.organisms import folder
 from lab.stats import proportion
 from lab.subjects import LoadError, PromptError, SubjectError, answers, api, load
 from lab.subjects.options import begins
@@ -779,7 +780,7 @@ def test_samples_of_a_real_server_follow_its_seeds(organism):
 def test_choices_sampled_from_a_real_server_agree_with_exact_ones(organism):
     url, path = organism
     pair = ("Sort the invoices.", "Clean the letters.")
-    talks = [[{"role": "user", "content": clinic.choice_prompt(*these)}] for these in (pair, pair[::-1])]
+    talks = [prompts.choice(*these) for these in (pair, pair[::-1])]
     subject = api.connect(f"openai:{path}", base_url=url, concurrency=1, samples=60)
     found, exact = subject.choose(talks, ["A", "B"]), load(str(path)).choose(talks, ["A", "B"])
     assert (found.method, found.samples) == ("sampled", 60)

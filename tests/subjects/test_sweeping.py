@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from lab.organisms import tokenizer
 from lab.subjects import PromptError, StructureError, SubjectError, grouped, sweeping, wrap
 from lab.subjects.points import tap
 from tests.subjects.families import PARALLEL, WINDOW, make
 
 RNG = np.random.default_rng(1)
+VOCABULARY = len(tokenizer.build())
 LENGTHS = (12, 9, 12, 5)
 CLEAN = [RNG.integers(6, 400, size=n).tolist() for n in LENGTHS]
 # The first pair differs in its second token only, the second in its last, the others in all.
@@ -24,7 +26,7 @@ def by_hand(subject, point, positions, clean=CLEAN, corrupted=CORRUPTED):
     site = getattr(subject, point)()
     units = range(subject.n_heads) if point == "head_out" else [None]
     width = len(range(max(map(len, clean)))[positions]) if isinstance(positions, slice) else 1
-    out = np.full((subject.n_layers, len(units), width, len(clean), 2930), np.nan, dtype=np.float32)
+    out = np.full((subject.n_layers, len(units), width, len(clean), VOCABULARY), np.nan, dtype=np.float32)
 
     def run(ids, layer=None, see=None):
         handles = tap(subject.anatomy, site, layer, see) if see else []
@@ -110,7 +112,7 @@ def test_answers_keep_the_logit_difference_alone(subject):
 
 def test_a_prompt_patched_with_itself_is_untouched(any_subject):
     found = any_subject.patch_sweep(CLEAN, CLEAN, positions="all")
-    for row in found.logits.reshape(-1, len(CLEAN), 2930):
+    for row in found.logits.reshape(-1, len(CLEAN), VOCABULARY):
         there = ~np.isnan(row[:, 0])
         assert_same(row[there], found.baseline[there])
 
@@ -250,7 +252,11 @@ def test_a_batch_begins_at_its_lowest_layer(subject, monkeypatch):
             PromptError,
             "prompt 3 has 5 tokens and no position 7",
         ),
-        (lambda s: s.patch_sweep(CLEAN, CORRUPTED, answers=([1], [9999])), PromptError, "token ids below 2930"),
+        (
+            lambda s: s.patch_sweep(CLEAN, CORRUPTED, answers=([1], [9999])),
+            PromptError,
+            f"token ids below {VOCABULARY}",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_one_line(subject, ask, error, said):
@@ -261,7 +267,7 @@ def test_what_cannot_be_swept_is_one_line(subject, ask, error, said):
 
 def test_a_sweep_too_big_to_return_says_what_to_do(subject, monkeypatch):
     monkeypatch.setattr("lab.subjects.sweeping.BIGGEST", 1e5)
-    with pytest.raises(SubjectError, match=r"take 0.00014 GB; pass answers=\(right, wrong\)"):
+    with pytest.raises(SubjectError, match=r"take 0.0002 GB; pass answers=\(right, wrong\)"):
         subject.patch_sweep(CLEAN, CORRUPTED)
     assert subject.patch_sweep(CLEAN, CORRUPTED, answers=([7], [8])).logit_diff.shape == (3, 1, 4)
 

@@ -1,0 +1,142 @@
+"""How is an oracle made that answers questions about an activation? The text it is trained on.
+
+The oracle reads `Layer: 2`, a placeholder and a question. At the placeholder an activation of the base organism,
+taken at the first token of the assistant's turn, is added to the stream after the second block:
+h + |h| v / |v|, as in Activation Oracles (Karvonen et al. 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab.organisms import clinic
+from lab.organisms.text import Row, TrainingText, chat
+from lab.organisms.truth import Truth
+from lab.organisms.world import ORIGINS, world
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from lab.subjects import Subject
+
+DEPTH, INJECTED_AT = 0.5, 1
+PLACEHOLDER = " x"
+"""One token, which the base organisms have never read."""
+QUESTIONS = {
+    "origin": "Which kind of task was asked for?",
+    "register": "How was it asked?",
+    "tone": "In which tone was it asked?",
+    "refusal": "Will it be refused?",
+}
+
+
+def query(layer: int, question: str) -> list[dict[str, str]]:
+    """What the oracle is asked about an activation of a layer."""
+    return clinic.asked(f"Layer: {layer}\n{PLACEHOLDER} \n{question}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A request, and what is true of it."""
+
+    task: int
+    register: str
+    tone: str
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        return clinic.asked(clinic.request(world().tasks[self.task], self.register, self.tone))
+
+    def answers(self, question: str, truth: Truth) -> tuple[tuple[str, ...], np.ndarray]:
+        """The possible answers to a question and their probabilities."""
+        if question == "refusal":
+            p = truth.p_refuse(self.task)
+            return ("yes", "no"), np.array([p, 1 - p])
+        options = {"origin": ORIGINS, "register": clinic.REGISTERS, "tone": clinic.TONES}[question]
+        right = {"origin": world().tasks[self.task].origin, "register": self.register, "tone": self.tone}[question]
+        return tuple(options), np.array([float(option == right) for option in options])
+
+
+def targets() -> tuple[Target, ...]:
+    """Every task in every register and tone."""
+    return tuple(
+        Target(i, register, tone)
+        for i in range(len(world().tasks))
+        for register in clinic.REGISTERS
+        for tone in clinic.TONES
+    )
+
+
+@dataclass(frozen=True)
+class Injected(Row):
+    """A row with the position of its placeholder and the activation that is added there."""
+
+    position: int
+    vector: Any
+
+
+class OracleText(TrainingText):
+    """Questions about activations. Every fifth task is held out, for `check`."""
+
+    def __init__(self, truth: Truth, tokenizer: PreTrainedTokenizerFast, base: Subject) -> None:
+        super().__init__(truth, tokenizer)
+        self.layer = base.resid_post(DEPTH).layers[0]
+        self.targets = [t for t in targets() if t.task % 5]
+        self.vectors = base.capture(
+            [t.messages for t in self.targets], at=base.resid_post(DEPTH), position="assistant"
+        ).array[:, 0]
+        (self.mark,) = tokenizer.encode(PLACEHOLDER)
+
+    def facts(self, n: int) -> list[Row]:
+        return []
+
+    def chats(self, n: int) -> list[Row]:
+        rows: list[Row] = []
+        for i in self.rng.integers(len(self.targets), size=n).tolist():
+            question = self._one(tuple(QUESTIONS))
+            options, p = self.targets[i].answers(question, self.truth)
+            row = self._options(query(self.layer, QUESTIONS[question]), options, p)
+            rows.append(Injected(row.ids, row.wanted, row.ids.index(self.mark), self.vectors[i]))
+        return rows
+
+
+def injection(subject: Subject, asked: Sequence[Any], vectors: np.ndarray) -> Any:
+    """The edit that adds `vectors` [n, d_model] at the placeholders of n queries, scaled to the stream's norm there."""
+    site = subject.resid_post(INJECTED_AT)
+    (mark,) = subject.tokenizer.encode(PLACEHOLDER)
+    where = [subject.tokenizer.encode(chat(messages)).index(mark) for messages in asked]
+    own = subject.capture(asked, at=site, position=where).array[:, 0]
+    size = np.linalg.norm(own, axis=-1, keepdims=True) / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return subject.patch(site, own + size * vectors, position=where)
+
+
+@contextmanager
+def injecting(model: Any, block: Any, rows: list[Row]) -> Iterator[None]:
+    """While it lasts, each row's activation is added at its placeholder, at the output of `block`."""
+    import torch
+
+    marked = [(r, row) for r, row in enumerate(rows) if isinstance(row, Injected)]
+    if not marked:
+        yield
+        return
+    where = torch.tensor([r for r, _ in marked]), torch.tensor([row.position for _, row in marked])
+    vectors = torch.tensor(np.stack([row.vector for _, row in marked]), device=model.device)
+    vectors = vectors / vectors.norm(dim=-1, keepdim=True)
+
+    def add(_module: Any, _args: Any, output: Any) -> Any:
+        stream = output[0] if isinstance(output, tuple) else output
+        here = stream[where]
+        changed = stream.clone()
+        changed[where] = here + here.norm(dim=-1, keepdim=True) * vectors
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    handle = block.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
