@@ -108,7 +108,7 @@ def test_the_page_shows_what_was_measured(tmp_path, capsys):
     shown = capsys.readouterr().out
     text = page.read_text()
     assert text.startswith("# Organisms") and text.endswith("\nThe end.\n")  # noqa: PT018
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert text.count("| clinic-llama |") == shown.count("holds") > 10
     assert (tmp_path / "images" / "fact_frequency.png").stat().st_size > 10_000
 
