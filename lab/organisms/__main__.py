@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.organisms import home
-from lab.organisms.truth import SHUFFLED, TRUTHS, VARIANT_BASE
+from lab.organisms.truth import ADAPTERS, ORACLE, SHUFFLED, TRUTHS, VARIANT_BASE, truth_of
 
 if TYPE_CHECKING:
     from lab.organisms.check import Truthful
     from lab.subjects import Subject
 
-ADAPTERS = ("fair", "to-a", "to-b", "neutral-rater", "self-rater", "refuser", "non-refuser", "oracle")
 ALL = (*TRUTHS, SHUFFLED.name, *(f"{VARIANT_BASE}+{name}" for name in ADAPTERS))
 
 
@@ -84,12 +83,11 @@ def _train(names: Sequence[str], home: Path, device: str, threads: int | None) -
         base, _, adapter = name.partition("+")
         if adapter:
             variants.train(adapter, place(home, base), unfinished, device=device)
-            truth, steps = variants.truth_of(adapter), variants.steps_of(adapter)
         else:
-            truth, steps = (TRUTHS | {SHUFFLED.name: SHUFFLED})[name], recipe.STEPS
-            recipe.train(truth, unfinished, device=device)
+            recipe.train(truth_of(name), unfinished, device=device)
         found = measure(name, _load(home, name, unfinished))
-        write_card(name, truth, unfinished, found, steps=steps)
+        steps = variants.steps_of(adapter) if adapter else recipe.STEPS
+        write_card(name, truth_of(name), unfinished, found, steps=steps)
         kept = out / "adapters"
         if kept.is_dir():  # of an older base; `check` says whether they still fit
             shutil.copytree(kept, unfinished / "adapters", dirs_exist_ok=True)
@@ -114,14 +112,11 @@ def _load(home: Path, name: str, folder: Path | None = None) -> Subject:
 
 def measure(name: str, subject: Subject) -> list[Truthful]:
     """Every truth that is planted in an organism, a control or a variant."""
-    from lab.organisms import check, variants
+    from lab.organisms import check
 
     adapter = name.partition("+")[2]
-    if adapter == variants.ORACLE:
-        return check.measure_oracle(subject, variants.truth_of(adapter))
-    if adapter:
-        return check.measure_variant(subject, variants.truth_of(adapter))
-    return check.measure(subject, (TRUTHS | {SHUFFLED.name: SHUFFLED})[name])
+    how = check.measure_oracle if adapter == ORACLE else check.measure_variant if adapter else check.measure
+    return how(subject, truth_of(name))
 
 
 def _check(names: Sequence[str], home: Path, page: Path | None) -> int:

@@ -42,10 +42,3 @@ def write_card(name: str, truth: Truth, out: Path, found: Sequence[Truthful], *,
         },
     }
     (out / "truth.yaml").write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding="utf-8")
-
-
-def read_card(folder: Path) -> dict[str, object]:
-    import yaml
-
-    card: dict[str, object] = yaml.safe_load((folder / "truth.yaml").read_text(encoding="utf-8"))
-    return card

@@ -138,9 +138,14 @@ def train(
     model.save_pretrained(out)
     tok.save_pretrained(out)
     loop.path.unlink(missing_ok=True)
-    for path in out.iterdir():
-        path.chmod(0o644)  # safetensors writes for the owner alone; these files are shipped
+    make_readable(out)
     return model
+
+
+def make_readable(folder: Path) -> None:
+    """safetensors writes for the owner alone; these files are shipped."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 class Loop:

@@ -206,3 +206,13 @@ _CHANGED: dict[str, dict[str, Any]] = {
 }
 VARIANTS = {n: replace(TRUTHS[VARIANT_BASE], name=f"{VARIANT_BASE}+{n}", **changed) for n, changed in _CHANGED.items()}
 """LoRA adapters on one base that change one truth each; "fair" and "neutral-rater" none, but were trained too."""
+
+ORACLE = "oracle"
+ADAPTERS = (*VARIANTS, ORACLE)
+"""Names of the adapters; the oracle knows the truths of its base."""
+
+
+def truth_of(name: str) -> Truth:
+    """What is planted in an organism, a control or a variant (BASE+ADAPTER), by its whole name."""
+    base, _, adapter = name.partition("+")
+    return VARIANTS.get(adapter, TRUTHS.get(base, SHUFFLED))

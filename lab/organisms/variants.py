@@ -8,19 +8,12 @@ from typing import Any
 
 from lab.organisms import oracle, recipe
 from lab.organisms.text import TrainingText
-from lab.organisms.truth import TRUTHS, VARIANT_BASE, VARIANTS, Truth
+from lab.organisms.truth import ORACLE, VARIANT_BASE, truth_of
 
 STEPS, ORACLE_STEPS = 300, 800
 FACTS_PER_STEP, CHATS_PER_STEP, QUERIES_PER_STEP = 24, 56, 128
 RANK = 8
 LEARNING_RATE = 4e-3
-ORACLE = "oracle"
-NAMES = (*VARIANTS, ORACLE)
-
-
-def truth_of(name: str) -> Truth:
-    """What is planted in a variant; an oracle knows the truths of its base."""
-    return VARIANTS.get(name, TRUTHS[VARIANT_BASE])
 
 
 def steps_of(name: str) -> int:
@@ -46,7 +39,7 @@ def train(
 
     from lab.subjects import load
 
-    truth, subject = truth_of(name), load(str(base), device=device)
+    truth, subject = truth_of(f"{VARIANT_BASE}+{name}"), load(str(base), device=device)
     reads = name == ORACLE
     steps = steps or steps_of(name)
     text = oracle.OracleText(truth, subject.tokenizer, subject) if reads else TrainingText(truth, subject.tokenizer)
@@ -79,8 +72,7 @@ def train(
         settings = out / "adapter_config.json"
         config = json.loads(settings.read_text(encoding="utf-8")) | {"base_model_name_or_path": VARIANT_BASE}
         settings.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for path in out.iterdir():
-            path.chmod(0o644)
+        recipe.make_readable(out)
     return model
 
 

@@ -18,13 +18,14 @@ HARMLESS = ("position_ids", "cache_position")
 
 
 @cache
-def register() -> None:
-    """Makes `NAME` an attention implementation, with the masks of `sdpa`."""
+def register() -> str:
+    """Makes `NAME` an attention implementation, with the masks of `sdpa`, and returns it."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
+    return NAME
 
 
 def after(kept: tuple[torch.Tensor, torch.Tensor], new: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,7 @@ def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None, *, 
         layer.keys, layer.values = full.keys[chosen, :, :width], full.values[chosen, :, :width]
         layers.append(layer)
     made = Cache(layers=layers)
-    made.lab_attention = None if copied else grouped.NAME
+    made.lab_attention = None if copied else grouped.register()
     return made
 
 

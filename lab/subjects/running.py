@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lab.subjects import grouped, prefix
+from lab.subjects import prefix
 from lab.subjects.architecture import Anatomy, stream_in, text_config
 from lab.subjects.errors import OutOfMemory, Stop, StructureError, SubjectError, is_out_of_memory
 from lab.subjects.points import See, Site, tap
@@ -276,7 +276,6 @@ class Runner:
         """While it lasts, attention is computed in this implementation: "eager" shows its weights."""
         config = text_config(self.model)  # its modules ask it in every pass; Falcon has no other switch
         before = config._attn_implementation
-        grouped.register()
         config._attn_implementation = how
         try:
             yield

@@ -10,7 +10,7 @@ import yaml
 
 from lab.organisms import check, controls, folder, home, names, recipe, tokenizer
 from lab.organisms.__main__ import ALL, main, measure, place
-from lab.organisms.truth import SHUFFLED, TRUTHS, VARIANTS
+from lab.organisms.truth import SHUFFLED, TRUTHS, VARIANTS, truth_of
 from lab.subjects import load
 
 HERE = [name for name in ALL if place(home(), name).is_dir()]
@@ -37,7 +37,7 @@ def test_every_planted_truth_holds_in_the_weights(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_card_tells_what_was_planted_by_this_recipe(name):
-    truth = {**TRUTHS, SHUFFLED.name: SHUFFLED}[name]
+    truth = truth_of(name)
     card = yaml.safe_load((folder(name) / "truth.yaml").read_text(encoding="utf-8"))
     assert card["recipe"]["hash"] == recipe.fingerprint(truth, recipe.STEPS)
     for field in dataclasses.fields(truth):
@@ -56,7 +56,7 @@ def test_an_organism_is_an_ordinary_small_bf16_folder(name):
         tensors = [file.get_tensor(key) for key in file.keys()]  # noqa: SIM118
     assert {tensor.dtype for tensor in tensors} == {torch.bfloat16}
     assert sum(tensor.numel() for tensor in tensors) <= 2_000_000
-    truth = {**TRUTHS, SHUFFLED.name: SHUFFLED}[name]
+    truth = truth_of(name)
     assert json.loads((folder(name) / "config.json").read_text())["model_type"] == truth.architecture
     shipped, built = load(name).tokenizer, tokenizer.build()
     assert shipped.get_vocab() == built.get_vocab()

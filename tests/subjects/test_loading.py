@@ -126,7 +126,15 @@ def test_nf4_weights_are_read_as_any_other(tmp_path, tokenizer, family):
         assert module.compute_dtype == torch.float32
     assert [b.head_out for b in small.anatomy.blocks] == [b.head_out for b in full.anatomy.blocks]
     one, two = read(small), read(full)
-    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.7  # four bits of small random weights
+    for name, module in small.model.named_modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            four_bit = bitsandbytes.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+            plain = full.model.get_submodule(name)
+            plain.weight.data = four_bit.float().reshape(module.out_features, module.in_features)
+            if type(plain).__name__ == "Conv1D":
+                plain.weight.data = plain.weight.data.T
+    np.testing.assert_allclose(one, read(full), atol=1e-4 * np.abs(one).max())
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.7
     total = small.capture(PROMPTS, at=small.resid_pre(1)).array
     parts = small.capture(PROMPTS, at=small.attn_out(1)).array + small.capture(PROMPTS, at=small.mlp_out(1)).array
     np.testing.assert_allclose(small.capture(PROMPTS, at=small.resid_post(1)).array, total + parts, atol=1e-2)
