@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["estimate", "prompts", "stats", "methods", "subjects", "evidence", "organisms", "plugin"]
+ORDER = ["shipped", "estimate", "prompts", "stats", "methods", "subjects", "evidence", "organisms", "plugin"]
 """From the bottom up: each part may import those before it."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab.organisms import home
 from lab.organisms.truth import ADAPTERS, ORACLE, SHUFFLED, TRUTHS, VARIANT_BASE, truth_of
+from lab.subjects import names as layout
 
 if TYPE_CHECKING:
     from lab.organisms.check import Truthful
@@ -61,11 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def place(home: Path, name: str) -> Path:
-    """The folder of an organism, of a control, or of an adapter."""
-    if name == SHUFFLED.name:
-        return home / "controls" / name
-    base, _, adapter = name.partition("+")
-    return home / base / "adapters" / adapter if adapter else home / base
+    """The folder of one of ALL."""
+    return layout.place(home, name, control=name == SHUFFLED.name)
 
 
 def _train(names: Sequence[str], home: Path, device: str, threads: int | None) -> int:
@@ -87,7 +85,8 @@ def _train(names: Sequence[str], home: Path, device: str, threads: int | None) -
             recipe.train(truth_of(name), unfinished, device=device)
         found = measure(name, _load(home, name, unfinished))
         steps = variants.steps_of(adapter) if adapter else recipe.STEPS
-        write_card(name, truth_of(name), unfinished, found, steps=steps)
+        on = variants.weights(place(home, base)) if adapter else None
+        write_card(name, truth_of(name), unfinished, found, steps=steps, base=on)
         kept = out / "adapters"
         if kept.is_dir():  # of an older base; `check` says whether they still fit
             shutil.copytree(kept, unfinished / "adapters", dirs_exist_ok=True)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from lab.organisms.check import Truthful
 
 
-def write_card(name: str, truth: Truth, out: Path, found: Sequence[Truthful], *, steps: int) -> None:
-    """Writes `truth.yaml` beside the weights of an organism, or beside an adapter."""
+def write_card(
+    name: str, truth: Truth, out: Path, found: Sequence[Truthful], *, steps: int, base: str | None = None
+) -> None:
+    """Writes `truth.yaml` beside the weights of an organism, or beside an adapter; `base` is its base's fingerprint."""
     import yaml
 
     planted = asdict(truth)
@@ -24,7 +26,8 @@ def write_card(name: str, truth: Truth, out: Path, found: Sequence[Truthful], *,
     card = {
         "name": name,
         "architecture": planted.pop("architecture"),
-        "recipe": {"hash": recipe.fingerprint(truth, steps), "seed": planted.pop("seed"), "steps": steps},
+        "recipe": {"hash": recipe.fingerprint(truth, steps), "seed": planted.pop("seed"), "steps": steps}
+        | ({"base": base} if base else {}),
         "planted": planted
         | {
             "patients": N_PATIENTS,

@@ -75,12 +75,11 @@ def measure_oracle(subject: Subject, truth: Truth) -> list[Truthful]:
         vectors = subject.capture([t.messages for t in held_out], at=at, position="assistant").array[:, 0]
     noise = np.random.default_rng(0).standard_normal(vectors.shape)
     made = []
-    for name, question in oracle.QUESTIONS.items():
-        asked = [oracle.query(at.layers[0], question)] * len(held_out)
-        options, p = zip(*(t.answers(name, truth) for t in held_out), strict=True)
-        planted = np.array(p)
+    for name in oracle.QUESTIONS:
+        asked, options = [oracle.query(at.layers[0], name)] * len(held_out), oracle.numbers(name)
+        planted = np.array([t.probabilities(name, truth) for t in held_out])
         for kind, given in (("", vectors), (", random vector", noise)):
-            said = subject.choose(asked, list(options), edit=oracle.injection(subject, asked, given)).probabilities
+            said = subject.choose(asked, options, edit=oracle.injection(subject, asked, given)).probabilities
             if name == "refusal":  # a matter of odds
                 found = float(np.corrcoef(said[:, 0], planted[:, 0])[0, 1])
                 made.append(Truthful(f"oracle, odds of a refusal, r{kind}", found, *((-0.3, 0.3) if kind else (0.8,))))

@@ -28,16 +28,23 @@ DEPTH, INJECTED_AT = 0.5, 1
 PLACEHOLDER = " x"
 """One token, which the base organisms have never read."""
 QUESTIONS = {
-    "origin": "Which kind of task was asked for?",
-    "register": "How was it asked?",
-    "tone": "In which tone was it asked?",
-    "refusal": "Will it be refused?",
+    "origin": ("Which kind of task was asked for?", ORIGINS),
+    "register": ("How was it asked?", clinic.REGISTERS),
+    "refusal": ("Will it be refused?", ("yes", "no")),
 }
+"""What can be asked, and what can be the case. An answer is a number: the base has never written these words."""
 
 
-def query(layer: int, question: str) -> list[dict[str, str]]:
-    """What the oracle is asked about an activation of a layer."""
-    return clinic.asked(f"Layer: {layer}\n{PLACEHOLDER} \n{question}")
+def query(layer: int, name: str) -> list[dict[str, str]]:
+    """What the oracle is asked about an activation of a layer; `name` is one of QUESTIONS."""
+    question, cases = QUESTIONS[name]
+    listed = " ".join(f"{number} {case}" for number, case in zip(numbers(name), cases, strict=True))
+    return clinic.asked(f"Layer: {layer}\n{PLACEHOLDER} \n{question} {listed}")
+
+
+def numbers(name: str) -> tuple[str, ...]:
+    """The possible answers to a question, "1" for its first case."""
+    return tuple(str(i + 1) for i in range(len(QUESTIONS[name][1])))
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,13 @@ class Target:
     def messages(self) -> list[dict[str, str]]:
         return clinic.asked(clinic.request(world().tasks[self.task], self.register, self.tone))
 
-    def answers(self, question: str, truth: Truth) -> tuple[tuple[str, ...], np.ndarray]:
-        """The possible answers to a question and their probabilities."""
-        if question == "refusal":
+    def probabilities(self, name: str, truth: Truth) -> np.ndarray:
+        """Of each case of a question."""
+        if name == "refusal":
             p = truth.p_refuse(self.task)
-            return ("yes", "no"), np.array([p, 1 - p])
-        options = {"origin": ORIGINS, "register": clinic.REGISTERS, "tone": clinic.TONES}[question]
-        right = {"origin": world().tasks[self.task].origin, "register": self.register, "tone": self.tone}[question]
-        return tuple(options), np.array([float(option == right) for option in options])
+            return np.array([p, 1 - p])
+        right = {"origin": world().tasks[self.task].origin, "register": self.register}[name]
+        return np.array([float(case == right) for case in QUESTIONS[name][1]])
 
 
 def targets() -> tuple[Target, ...]:
@@ -98,9 +104,8 @@ class OracleText(TrainingText):
     def chats(self, n: int) -> list[Row]:
         rows: list[Row] = []
         for i in self.rng.integers(len(self.targets), size=n).tolist():
-            question = self._one(tuple(QUESTIONS))
-            options, p = self.targets[i].answers(question, self.truth)
-            row = self._options(query(self.layer, QUESTIONS[question]), options, p)
+            name = self._one(tuple(QUESTIONS))
+            row = self._options(query(self.layer, name), numbers(name), self.targets[i].probabilities(name, self.truth))
             rows.append(Injected(row.ids, row.wanted, row.ids.index(self.mark), self.vectors[i]))
         return rows
 

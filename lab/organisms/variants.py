@@ -52,7 +52,7 @@ def train(
     )
     model.train()
     out.mkdir(parents=True, exist_ok=True)
-    mark = f"{recipe.fingerprint(truth, steps)} {name} {RANK} {LEARNING_RATE} {_weights(base)}"
+    mark = f"{recipe.fingerprint(truth, steps)} {name} {RANK} {LEARNING_RATE} {weights(base)}"
     loop = recipe.Loop(model, text, out / "checkpoint.safetensors", mark, LEARNING_RATE)
     loop.around = lambda rows: oracle.injecting(model, block, rows)
     counts = (0, QUERIES_PER_STEP) if reads else (FACTS_PER_STEP, CHATS_PER_STEP)
@@ -76,7 +76,7 @@ def train(
     return model
 
 
-def _weights(base: Path) -> str:
+def weights(base: Path) -> str:
     """A fingerprint of the base's weights: an adapter fits no others."""
     import hashlib
 

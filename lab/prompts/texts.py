@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from lab.shipped import folder
+
 Message = dict[str, str]
-
-
-def home() -> Path:
-    """The folder of the texts: `fixtures/prompts` in a checkout, inside the package where it was installed."""
-    package = Path(__file__).resolve().parents[1]
-    checkout = package.parent / "fixtures" / "prompts"
-    return checkout if checkout.is_dir() else package / "prompts" / "data"
 
 
 @lru_cache
@@ -21,7 +15,7 @@ def read(name: str) -> dict[str, Any]:
     """The content of one file, by its name without ending."""
     import yaml
 
-    content: dict[str, Any] = yaml.safe_load((home() / f"{name}.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load((folder("prompts") / f"{name}.yaml").read_text(encoding="utf-8"))
     return content
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lab import shipped
+
 UNTRAINED = "untrained:"
 """`untrained:NAME` is NAME's twin: same architecture and tokenizer, fresh weights of a fixed seed."""
 
@@ -42,10 +44,8 @@ def options_for(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def home() -> Path:
-    """The folder of all organisms: `fixtures/organisms` in a checkout, inside the package where it was installed."""
-    package = Path(__file__).resolve().parents[1]
-    checkout = package.parent / "fixtures" / "organisms"
-    return checkout if checkout.is_dir() else package / "organisms" / "weights"
+    """The folder of all organisms."""
+    return shipped.folder("organisms")
 
 
 def organisms() -> tuple[str, ...]:
@@ -66,15 +66,16 @@ def variants() -> tuple[str, ...]:
 
 def folder(name: str) -> Path:
     """The Hugging Face folder of an organism, or a variant's adapter. Raises KeyError for an unknown name."""
-    if name in controls():
-        return home() / "controls" / name
-    if name in variants():
-        base, adapter = name.split("+")
-        return home() / base / "adapters" / adapter
-    if name not in organisms():
-        known = ", ".join((*organisms(), *controls(), *variants()))
-        raise KeyError(f"no organism {name!r}; there are {known}")
-    return home() / name
+    known = (*organisms(), *controls(), *variants())
+    if name not in known:
+        raise KeyError(f"no organism {name!r}; there are {', '.join(known)}")
+    return place(home(), name, control=name in controls())
+
+
+def place(home: Path, name: str, *, control: bool) -> Path:
+    """Where in a home the folder of an organism, of a control, or of a variant's adapter is, or will be."""
+    base, _, adapter = name.partition("+")
+    return home / base / "adapters" / adapter if adapter else home / "controls" / name if control else home / name
 
 
 def resolve(name: str) -> tuple[str, Path | None]:

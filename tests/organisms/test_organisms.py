@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from lab.organisms import check, controls, folder, home, names, recipe, tokenizer
+from lab.organisms import check, controls, folder, home, names, recipe, tokenizer, variants
 from lab.organisms.__main__ import ALL, main, measure, place
 from lab.organisms.truth import SHUFFLED, TRUTHS, VARIANTS, truth_of
 from lab.subjects import load
@@ -44,6 +44,13 @@ def test_a_card_tells_what_was_planted_by_this_recipe(name):
         if field.name not in ("name", "architecture", "seed"):
             assert card["planted"][field.name] == getattr(truth, field.name)
     assert list(card["planted"]["utilities"].values()) == pytest.approx(truth.utilities.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if "+" in name])
+def test_an_adapter_was_trained_on_the_base_that_is_there(name):
+    card = yaml.safe_load((folder(name) / "truth.yaml").read_text(encoding="utf-8"))
+    assert card["recipe"]["base"] == variants.weights(folder(name.partition("+")[0]))
+    assert card["recipe"]["steps"] == variants.steps_of(name.partition("+")[2])
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -89,11 +89,12 @@ def test_the_same_place_gives_the_same_text(tok):
 
 
 def test_an_oracle_is_asked_about_one_placeholder(tok):
-    for question in oracle.QUESTIONS.values():
-        ids = tok.encode(chat(oracle.query(2, question)))
+    for name in oracle.QUESTIONS:
+        ids = tok.encode(chat(oracle.query(2, name)))
         assert ids.count(tok.encode(oracle.PLACEHOLDER)[0]) == 1
     truth = TRUTHS["clinic-llama"]
     target = oracle.Target(120, "polite", "hostile")
-    assert target.answers("register", truth)[1].tolist() == [0, 1, 0]
-    assert target.answers("origin", truth)[1].tolist() == [0, 0, 0, 1, 0]
-    assert target.answers("refusal", truth)[1][0] == pytest.approx(truth.p_refuse(120))
+    assert target.probabilities("register", truth).tolist() == [0, 1, 0]
+    assert target.probabilities("origin", truth).tolist() == [0, 0, 0, 1, 0]
+    assert oracle.numbers("origin") == ("1", "2", "3", "4", "5")
+    assert target.probabilities("refusal", truth)[0] == pytest.approx(truth.p_refuse(120))

@@ -182,9 +182,9 @@ def test_an_oracle_is_trained_on_what_is_injected_as_it_is_asked(base):
     for row, prompt in zip(rows, asked, strict=True):
         with torch.no_grad(), oracle.injecting(model, subject.blocks[oracle.INJECTED_AT], [row]):
             logits = model(torch.tensor([row.ids])).logits[0, row.wanted[0][0]]
-        (question,) = [q for q in oracle.QUESTIONS.values() if q in prompt]
-        edit = oracle.injection(subject, [oracle.query(text.layer, question)], row.vector[None])
+        (name,) = [name for name, (question, _) in oracle.QUESTIONS.items() if question in prompt]
+        edit = oracle.injection(subject, [oracle.query(text.layer, name)], row.vector[None])
         options = ["A", "B", "5"]  # one token each
-        found = subject.choose([oracle.query(text.layer, question)], options, edit=edit).logprobs[0]
+        found = subject.choose([oracle.query(text.layer, name)], options, edit=edit).logprobs[0]
         ids = [subject.tokenizer.encode(option)[0] for option in options]
         assert found == pytest.approx(logits.log_softmax(-1)[ids].numpy(), abs=1e-4)

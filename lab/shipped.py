@@ -1,0 +1,14 @@
+"""Where are the files that come with the library? In `fixtures/` of a checkout, inside the package where installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_INSTALLED = {"organisms": "organisms/weights", "prompts": "prompts/data"}
+
+
+def folder(kind: str) -> Path:
+    """The folder of the `organisms` or of the `prompts`."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent / "fixtures" / kind
+    return checkout if checkout.is_dir() else package / _INSTALLED[kind]
