@@ -86,7 +86,7 @@ def measure_oracle(subject: Subject, truth: Truth) -> list[Truthful]:
                 continue
             accuracy = float((said.argmax(1) == planted.argmax(1)).mean())
             chance = 1 / planted.shape[1]
-            bounds = (-np.inf, chance + 0.12) if kind else (chance + 0.25, np.inf)
+            bounds = (-np.inf, round(chance + 0.12, 2)) if kind else (round(chance + 0.25, 2), np.inf)
             made.append(Truthful(f"oracle, {name}, accuracy{kind}", accuracy, *bounds))
     return made
 
