@@ -1,5 +1,9 @@
 """Shared by all tests: pytester, and a quiet environment for the pytest runs inside of it."""
 
+import sys
+import tempfile
+
+import _pytest.pytester
 import pytest
 from hypothesis import settings
 
@@ -7,6 +11,36 @@ pytest_plugins = ["pytester"]
 
 settings.register_profile("lab", deadline=None)  # a first call imports scipy
 settings.load_profile("lab")
+
+
+class _OwnModules:
+    """After an inner run, forgets the modules of temporary folders and no others: torch cannot be imported twice."""
+
+    def __init__(self, preserve):
+        pass
+
+    def restore(self):
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(tempfile.gettempdir()):
+                del sys.modules[name]
+
+
+_pytest.pytester.SysModulesSnapshot = _OwnModules
+
+
+@pytest.fixture
+def inner(pytester):
+    """Runs pytest on what was written to `pytester.path`: in a process of its own where it has workers.
+
+    Without workers it runs in this process, ten times as fast.
+    """
+
+    def run(*arguments, alone=False):
+        if alone or any(str(argument).startswith("-n") for argument in arguments):
+            return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments)
+        return pytester.runpytest_inprocess(*arguments)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from lab.evidence.journal import Journal, read
 from lab.evidence.notebook import Cell, Control, Notebook
+from lab.evidence.past import Past
 from lab.evidence.tables import CellRecord, gather, write_tables
 
-__all__ = ["Cell", "CellRecord", "Control", "Journal", "Notebook", "gather", "read", "write_tables"]
+__all__ = ["Cell", "CellRecord", "Control", "Journal", "Notebook", "Past", "gather", "read", "write_tables"]

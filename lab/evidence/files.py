@@ -13,9 +13,15 @@ def file_name(text: str) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> Path:
-    """Writes a file beside its place and moves it there, making the folders on the way; returns `path`."""
+    """Writes a file beside its place and moves it there, making the folders on the way; returns `path`.
+
+    Where that fails nothing is left behind, and what was there stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path

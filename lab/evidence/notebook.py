@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.estimate import Estimate, Outcome, Verdict
+from lab.evidence.digest import digest
 from lab.evidence.files import file_name, write_whole
+from lab.evidence.items import Item, Work
 from lab.evidence.journal import Journal, plain
+from lab.evidence.past import Past
+from lab.evidence.registration import Registered
+from lab.subjects.effort import DONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,18 +93,85 @@ class Notebook:
         The cell's seed. Every source of randomness in an experiment derives from it.
     cell
         Who is asked what.
+    key
+        Of what determines the result, once `begin` was told it.
+    replayed
+        The run whose finished cell this one repeats, where it does.
     """
 
-    def __init__(self, cell: Cell, journal: Journal, results: Path) -> None:
+    def __init__(self, cell: Cell, journal: Journal, results: Path, past: Past | None = None) -> None:
         self.cell, self.seed = cell, cell.seed
+        self.key: str | None = None
+        self.replayed: str | None = None
+        self.shown = ""
+        """How a failure was shown, where it is repeated."""
         self.controls: list[Control] = []
         self.judged: list[Verdict] = []
         self.measured: dict[str, Estimate] = {}
         self.asked: Verdict | None = None
         self.plots: dict[str, Path] = {}
         self.events: list[dict[str, Any]] = []
-        self._journal, self._results = journal, results
-        self._write("started", **dataclasses.asdict(cell) | {"id": None})
+        self._journal, self._results, self._past = journal, results, past or Past()
+        self._loops: set[str] = set()
+        self._begun, self._effort = time.monotonic(), dataclasses.asdict(DONE)
+        self._seconds: float | None = None
+        self._write("started", **{k: v for k, v in dataclasses.asdict(cell).items() if k != "id"})
+
+    def begin(self, determined_by: Mapping[str, Any]) -> str:
+        """Records what determines the result (code, data, subjects, ...), and returns its key."""
+        parts = {
+            "experiment": self.cell.experiment,
+            "params": dict(self.cell.params),
+            "knobs": dict(self.cell.knobs),
+            "seed": self.seed,
+            **determined_by,
+        }
+        self.key = digest(plain(parts))
+        self._write("keyed", determined_by=parts)
+        return self.key
+
+    def resume(
+        self, items: Iterable[Item], key: Callable[[Item], Any] | None = None, *, name: str = "items"
+    ) -> Work[Item]:
+        """The items of a long loop. Those that an interrupted run of this very cell finished are not given again.
+
+        `key` says what an item is called (by default the item itself); loops of one cell differ in `name`.
+        See `Work`. Raises ValueError for two items, or two loops, of one name.
+        """
+        if name in self._loops:
+            raise ValueError(f"{name!r} names a loop already; give the second a name of its own")
+        self._loops.add(name)
+        done: dict[str, Any] = {}
+        if self.key is not None:
+            # This run's own journals too: a worker that died may have begun this cell.
+            here = Past.of(self._journal.path.parent, self._journal.run)
+            done = self._past.items(self.key, name) | here.items(self.key, name)
+        return Work(items, key, done, lambda item, result: self._write("item", work=name, item=item, result=result))
+
+    def replay(self) -> bool:
+        """Repeats a finished cell of the same key, if there is one: as if it had run now, without doing anything."""
+        events = None if self.key is None else self._past.finished(self.key, self._results)
+        if events is None:
+            return False
+        for event in events:
+            fields = {k: v for k, v in event.items() if k not in ("schema", "run", "cell", "key", "event", "time")}
+            if event["event"] == "measured":
+                self.measured[event["estimate"]["name"]] = Estimate(**event["estimate"])
+            elif event["event"] == "judged":
+                told = {k: event[k] for k in ("claim", "outcome", "reason", "point")}
+                self.judged.append(Verdict(estimate=self.measured[event["name"]], **told))
+            elif event["event"] == "control":
+                self.controls.append(Control(**{k: event[k] for k in ("name", "outcome", "reason")}))
+            elif event["event"] == "plot":
+                self.plots[event["name"]] = self._results / event["file"]
+            elif event["event"] == "finished":
+                self.asked = next((v for v in self.judged if v.reason == event["reason"]), None)
+                self.replayed, self.shown = event.get("replayed") or event["run"], event["shown"]
+                self._seconds = event["seconds"]
+                continue
+            if event["event"] in ("control", "measured", "judged", "report", "plot", "rows", "noted"):
+                self._write(event["event"], **fields)
+        return True
 
     def measure(self, name: str, estimate: Estimate) -> Estimate:
         """Records what was measured and returns it, to be held against a bar.
@@ -143,8 +216,9 @@ class Notebook:
         self._write("rows", name=name, rows=rows)
 
     def note(self, text: str) -> None:
-        """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller."""
-        self._write("noted", text=text)
+        """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller; once."""
+        if not any(event["event"] == "noted" and event["text"] == text for event in self.events):
+            self._write("noted", text=text)
 
     def plot(self, name: str, draw: Callable[[Axes], object], *, size: tuple[float, float] = (5.0, 3.6)) -> Path:
         """Draws on fresh axes of `size` inches and keeps the picture as PNG; returns its path.
@@ -167,9 +241,29 @@ class Notebook:
         self._write("plot", name=name, file=str(path.relative_to(self._results)))
         return path
 
-    def finish(self, verdict: str, reason: str) -> None:
-        """Writes what the cell came to: PASS, FAIL, INCONCLUSIVE, INVALID or SKIPPED."""
-        self._write("finished", verdict=verdict, reason=reason)
+    def registered(self, what: Registered) -> None:
+        """Writes down what is claimed before the data, for the lock."""
+        self._write("registered", registered=dataclasses.asdict(what))
+
+    def registration(self, status: str) -> None:
+        """Writes how the cell stands to the lock: as registered, changed since, or exploratory."""
+        self._write("registration", status=status)
+
+    def finish(self, verdict: str, reason: str, *, shown: str = "") -> None:
+        """Writes what the cell came to: PASS, FAIL, INCONCLUSIVE or SKIPPED; or INVALID, as the event `failed`.
+
+        `shown` is how a failure was shown, for `replay`.
+        """
+        seconds = time.monotonic() - self._begun if self._seconds is None else self._seconds
+        self._write(
+            "failed" if verdict == "INVALID" else "finished",
+            verdict=verdict,
+            reason=reason,
+            seconds=round(seconds, 3),
+            effort=DONE.since(self._effort),
+            shown=shown,
+            replayed=self.replayed,
+        )
 
     @property
     def broken(self) -> list[Control]:
@@ -189,7 +283,7 @@ class Notebook:
         )
 
     def _write(self, event: str, **fields: Any) -> None:
-        self.events.append(self._journal.write(self.cell.id, event, **fields))
+        self.events.append(self._journal.write(self.cell.id, event, key=self.key, **fields))
 
 
 _LOOK: Any = {

@@ -6,6 +6,9 @@ All are made from the journal alone. The first two hold no time and no run's nam
 from __future__ import annotations
 
 import json
+import re
+import statistics as statistics_of
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -14,9 +17,11 @@ from typing import Any
 
 from lab.estimate import Estimate
 from lab.evidence.files import file_name, write_whole
+from lab.evidence.journal import SCHEMA
 
-_RUN = ("started", "finished", "rows", "notes")
+_RUN = ("run", "started", "seconds", "replayed", "effort", "rows", "notes")
 """What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
+_TOLD = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
 KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
 
 
@@ -55,8 +60,13 @@ class CellRecord:
     plots: dict[str, str] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    registration: str | None = None
+    run: str = ""
     started: str = ""
-    finished: str = ""
+    seconds: float = 0.0
+    replayed: str | None = None
+    effort: dict[str, int] = field(default_factory=dict)
+    key: str | None = None
     verdict: str = "INVALID"
     reason: str = "it never finished: its process ended"
 
@@ -79,9 +89,11 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
     cells: dict[str, CellRecord] = {}
     for event in sorted(events, key=lambda event: str(event["time"])):  # stable: equal times keep their file's order
         key, kind = event["cell"], event["event"]
+        if event["schema"] != SCHEMA or kind in ("run", "ended"):
+            continue
         if kind == "started":
-            known = {"experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative"}
-            cells[key] = CellRecord(cell=key, started=event["time"], **{name: event[name] for name in known})
+            told = {name: event[name] for name in _TOLD}
+            cells[key] = CellRecord(cell=key, run=event["run"], started=event["time"], **told)
             continue
         cell = cells[key]
         if kind == "measured":
@@ -99,21 +111,68 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
             cell.rows[event["name"]] = event["rows"]
         elif kind == "noted":
             cell.notes.append(event["text"])
-        elif kind == "finished":
-            cell.verdict, cell.reason, cell.finished = event["verdict"], event["reason"], event["time"]
+        elif kind == "keyed":
+            cell.key = event["key"]
+        elif kind == "registration":
+            cell.registration = event["status"]
+        elif kind in ("finished", "failed"):
+            cell.verdict, cell.reason = event["verdict"], event["reason"]
+            cell.seconds, cell.replayed, cell.effort = event["seconds"], event["replayed"], event["effort"]
     return [cells[key] for key in sorted(cells)]
 
 
 def summary_table(cells: list[CellRecord]) -> str:
     """The Markdown table: one line a measure, or one for a cell that measured nothing."""
-    lines = [
-        "| Experiment | Metric | Value | 95% CI | p-value | Bar | Verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    head = ["Experiment", "Metric", "Value", "95% CI", "p-value", "Bar", "Verdict"]
+    locked = any(cell.registration for cell in cells)
+    rows = [head + ["Registration"] * locked, ["---"] * (len(head) + locked)]
     for cell in cells:
         measures: list[Measure | None] = [*cell.measures] or [None]
-        lines += ["| " + " | ".join(_row(cell, measure)) + " |" for measure in measures]
-    return "\n".join(lines) + "\n"
+        rows += [_row(cell, measure) + [cell.registration or ""] * locked for measure in measures]
+    if several := over_seeds(cells):
+        rows += [row + [""] * locked for row in map(_seeds_row, several)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """One measure of one cell under several seeds. `std` is the sample's (ddof 1)."""
+
+    cell: str
+    measure: str
+    mean: float
+    std: float
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    verdicts: dict[str, int]
+
+
+def over_seeds(cells: list[CellRecord]) -> list[OverSeeds]:
+    """Mean and std over seeds of every measure of cells that ran under at least two."""
+    groups: dict[str, list[CellRecord]] = {}
+    for cell in cells:
+        same = json.dumps([cell.experiment, cell.params, cell.knobs], sort_keys=True)
+        groups.setdefault(same, []).append(cell)
+    found = []
+    for group in groups.values():
+        group.sort(key=lambda cell: cell.seed)
+        if len({cell.seed for cell in group}) < 2:
+            continue
+        name = re.sub(r"-?seed=\d+", "", group[0].cell).replace("[]", "")
+        verdicts = Counter(cell.shown_verdict for cell in group)
+        for measure in dict.fromkeys(m.read.name for cell in group for m in cell.measures):
+            having = [(cell.seed, m.read.value) for cell in group for m in cell.measures if m.read.name == measure]
+            seeds, values = zip(*having, strict=True)
+            if len(values) > 1:
+                mean, std = statistics_of.fmean(values), statistics_of.stdev(values)
+                found.append(OverSeeds(name, measure, mean, std, seeds, values, dict(verdicts)))
+    return found
+
+
+def _seeds_row(one: OverSeeds) -> list[str]:
+    value = f"{one.mean:.4g} ± {one.std:.2g}"
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in one.verdicts.items())
+    return [f"{one.cell} over {len(one.seeds)} seeds", one.measure, value, "", "", "", verdicts]
 
 
 def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
@@ -138,6 +197,8 @@ def statistics(cells: list[CellRecord]) -> str:
 def write_tables(cells: list[CellRecord], results: Path) -> list[Path]:
     """Writes the two tables, and each experiment's own three files, into `results`; each whole or not at all."""
     files = {"summary_table.md": summary_table(cells), "statistics.json": statistics(cells)}
+    if several := over_seeds(cells):
+        files["seeds.json"] = _json([asdict(one) for one in several])
     for name in sorted({cell.experiment for cell in cells}):
         files |= experiment_files([cell for cell in cells if cell.experiment == name])
     return [write_whole(results / name, text.encode()) for name, text in files.items()]
@@ -151,10 +212,7 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
     first = cells[0]
     stem = f"{file_name(first.phase).replace('-', '_')}/{file_name(first.experiment).lower()}"
     begun = min(datetime.fromisoformat(cell.started) for cell in cells)
-    spent = sum(
-        (datetime.fromisoformat(cell.finished or cell.started) - datetime.fromisoformat(cell.started)).total_seconds()
-        for cell in cells
-    )
+    spent = sum(cell.seconds for cell in cells)
     summary = [
         f"# {first.experiment}: {first.claim}",
         f"- Date: {begun:%Y-%m-%d}",
@@ -170,7 +228,7 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         output += [f"  control {c['outcome']}: {c['name']}: {c['reason']}" for c in cell.controls]
         output += [f"  {claim['outcome']}: {claim['reason']}" for m in cell.measures for claim in m.claims]
         output += [f"  reported {name}: {json.dumps(value)}" for name, value in sorted(cell.reported.items())]
-        output += [f"{cell.finished} {cell.shown_verdict}: {cell.reason}"]
+        output += [f"{cell.shown_verdict} after {cell.seconds:.1f} s: {cell.reason}"]
     results = [entry(cell) | {name: getattr(cell, name) for name in _RUN} for cell in cells]
     return {
         f"{stem}_summary.md": "\n".join(summary) + "\n",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
 
@@ -76,12 +77,18 @@ def _param(names: tuple[str, ...], why: str | None) -> Any:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Gives every experiment its knobs. A bad knob ends the run before anything is done."""
-    try:
+    with usage_errors(config, items):
         _declare(items, config.stash[SETTINGS])
+
+
+@contextmanager
+def usage_errors(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """A usage error ends the run. A worker cannot end it; it has nothing to do, and the controller is told why."""
+    try:
+        yield
     except pytest.UsageError as error:
         if not config.stash[SETTINGS].is_worker:
             raise
-        # A worker cannot end the run; it has nothing to do, and the controller is told why.
         config.workeroutput["lab_problem"] = str(error)  # type: ignore[attr-defined]
         items.clear()
 
@@ -140,7 +147,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     settings = node.config.stash[SETTINGS]
-    node.workerinput |= {"lab_run": settings.run, "lab_results": str(settings.results)}
+    command = ["pytest", *map(str, node.config.invocation_params.args)]
+    node.workerinput |= {"lab_run": settings.run, "lab_results": str(settings.results), "lab_command": command}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,10 +20,16 @@ class Experiment:
     phase: str
     negative: Mapping[str, str] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 def experiment(
-    *, id: str, claim: str, phase: str, negative: Mapping[str, str] | None = None
+    *,
+    id: str,
+    claim: str,
+    phase: str,
+    negative: Mapping[str, str] | None = None,
+    needs: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Declares a test as an experiment.
 
@@ -40,6 +46,9 @@ def experiment(
         cells are expected to FAIL, and a PASS is an error (xfail, strict). The name "untrained" adds
         the untrained twin of every subject; any other name marks that subject where it is among those
         that run.
+    needs
+        Ids of experiments that come first. A cell runs only if their cells on its subjects came to PASS, in
+        this run or in an earlier one; else it is skipped, with the reason. `--lab-force` runs it anyway.
 
     Keyword-only parameters with defaults are the experiment's knobs. The function stays an ordinary
     function and can be called by hand.
@@ -47,6 +56,8 @@ def experiment(
     for name, text in (("id", id), ("claim", claim), ("phase", phase)):
         if not isinstance(text, str) or not text.strip():
             raise TypeError(f"@experiment needs a non-empty {name}")
+    if isinstance(needs, str) or not all(isinstance(needed, str) and needed.strip() for needed in needs):
+        raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['PM1']")
 
     def declare(function: Function) -> Function:
         parameters = inspect.signature(function).parameters.values()
@@ -55,7 +66,7 @@ def experiment(
             for p in parameters
             if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
         }
-        setattr(function, _ATTRIBUTE, Experiment(id, claim, phase, dict(negative or {}), knobs))
+        setattr(function, _ATTRIBUTE, Experiment(id, claim, phase, dict(negative or {}), knobs, tuple(needs)))
         return function
 
     return declare

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,6 +13,8 @@ from lab.plugin.options import SETTINGS, Settings
 from lab.subjects.names import options_for
 
 if TYPE_CHECKING:
+    from lab.evidence.cache import Cache
+    from lab.evidence.cached import CachedSpeaker
     from lab.subjects import Subject
 
 KEEP_PARAMETERS = 50_000_000
@@ -20,23 +22,34 @@ KEEP_PARAMETERS = 50_000_000
 
 
 class SubjectPool:
-    """Subjects by name, as `lab.subjects.load` understands it."""
+    """Subjects by name, as `lab.subjects.load` understands it. Each is loaded when something new is asked of it."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
-        self._loaded: dict[str, Subject] = {}
+    def __init__(self, options: dict[str, Any], cache: Cache) -> None:
+        self._options, self._cache = options, cache
+        self._subjects: dict[str, CachedSpeaker] = {}
+        self.fingerprint = sorted(f"{key}={value}" for key, value in options.items())
 
-    def get(self, name: str) -> Subject:
-        if name not in self._loaded:
-            from lab.subjects import load
+    def get(self, name: str) -> Any:
+        if name not in self._subjects:
+            from lab.evidence.cached import cached
+            from lab.subjects.identity import identity
 
-            self._loaded[name] = load(name, **options_for(name, self._options))
-        return self._loaded[name]
+            options = options_for(name, self._options)
+
+            def load() -> Any:
+                from lab import subjects
+
+                return subjects.load(name, **options)
+
+            self._subjects[name] = cached(name, identity(name, options), load, self._cache)
+        return self._subjects[name]
 
     def drop(self, name: str) -> None:
-        subject = self._loaded.get(name)
-        if subject is not None and getattr(subject, "n_parameters", 0) > KEEP_PARAMETERS:  # an API has none
-            del self._loaded[name]
+        subject = self._subjects.get(name)
+        if subject is None or not subject.is_loaded:
+            return
+        if getattr(subject, "n_parameters", 0) > KEEP_PARAMETERS:  # an API has none
+            del self._subjects[name]
 
 
 def check(settings: Settings) -> None:
@@ -45,10 +58,13 @@ def check(settings: Settings) -> None:
         return
     from lab.organisms import names
     from lab.subjects import LoadError, locate
+    from lab.subjects.errors import MissingPackage
 
     for name in settings.models:
         try:
             locate(name, settings.load.get("base_url"))
+        except MissingPackage:
+            continue  # its own cells say so; the others go on
         except LoadError as error:
             raise pytest.UsageError(f"--lab-models: {error}. Organisms: {', '.join(names())}") from None
 
@@ -69,15 +85,18 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object
                 notebook.note(f"--lab-load {key}={value}")
             for given in getattr(item, "funcargs", {}).values():
                 for subject in given.values() if isinstance(given, dict) else [given]:
-                    if "lab.subjects" in type(subject).__module__:
+                    if hasattr(type(subject), "fingerprint") and hasattr(type(subject), "notes"):
                         for text in subject.notes:
                             notebook.note(f"{subject.name}: {text}")
 
 
 @pytest.fixture(scope="session")
 def subject_pool(request: pytest.FixtureRequest) -> SubjectPool:
-    """All subjects loaded so far in this process."""
-    return SubjectPool(request.config.stash[SETTINGS].load)
+    """All subjects of this process, behind one cache."""
+    from lab.evidence.cache import Cache, Mode
+
+    settings = request.config.stash[SETTINGS]
+    return SubjectPool(settings.load, Cache(settings.results / "cache", cast(Mode, settings.cache)))
 
 
 @pytest.fixture(scope="session")

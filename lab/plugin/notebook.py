@@ -4,18 +4,49 @@ from __future__ import annotations
 
 import pytest
 
-from lab.evidence import Cell, Journal, Notebook
+from lab.evidence import Cell, Journal, Notebook, Past, machine
 from lab.plugin.cells import EXPERIMENT, KNOBS, NEGATIVE
-from lab.plugin.options import SETTINGS
+from lab.plugin.experiment import experiment_of
+from lab.plugin.options import SEED, SETTINGS
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 JOURNAL = pytest.StashKey[Journal]()
-SEED = 42
+_PAST = pytest.StashKey[Past]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
-    config.stash[JOURNAL] = Journal(settings.results / "journal", settings.run, settings.worker)
+    command = getattr(config, "workerinput", {}).get("lab_command") or command_of(config)
+
+    def header() -> dict[str, object]:
+        return machine.describe(command, config.rootpath) | {"supersedes": settings.supersedes}
+
+    config.stash[JOURNAL] = Journal(settings.results / "journal", settings.run, settings.worker, header)
+
+
+def command_of(config: pytest.Config) -> list[str]:
+    """The command line of this run."""
+    return ["pytest", *map(str, config.invocation_params.args)]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[JOURNAL].close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where there are several seeds, each cell runs under each; the seed ends the test's id."""
+    seeds = metafunc.config.stash[SETTINGS].seeds
+    if experiment_of(metafunc.function) and len(seeds) > 1:
+        metafunc.fixturenames.append(SEED)
+        metafunc.parametrize(SEED, seeds, ids=[f"seed={seed}" for seed in seeds], indirect=True, scope="function")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Opens the notebook of an experiment's cell before its fixtures are made, so that a crash in one is seen."""
+    if EXPERIMENT in item.stash:
+        open_notebook(item)
 
 
 def cell_of(item: pytest.Item) -> Cell | None:
@@ -24,7 +55,7 @@ def cell_of(item: pytest.Item) -> Cell | None:
     if declared is None:
         return None
     callspec = getattr(item, "callspec", None)
-    params = {name: str(value) for name, value in callspec.params.items()} if callspec else {}
+    params = {name: str(value) for name, value in callspec.params.items() if name != SEED} if callspec else {}
     subject = " x ".join(params[name] for name in ("model", "other_model") if name in params)
     reasons = [str(mark.kwargs.get("reason", "")) for mark in item.iter_markers("xfail")]
     negative = next((reason.removeprefix(NEGATIVE) for reason in reasons if reason.startswith(NEGATIVE)), None)
@@ -36,7 +67,7 @@ def cell_of(item: pytest.Item) -> Cell | None:
         subject=subject,
         params=params,
         knobs=item.stash[KNOBS],
-        seed=SEED,
+        seed=callspec.params[SEED] if callspec and SEED in callspec.params else item.config.stash[SETTINGS].seeds[0],
         negative=negative,
     )
 
@@ -49,11 +80,26 @@ def open_notebook(item: pytest.Item) -> Notebook:
             f"{item.nodeid} uses `evidence`, but is no experiment; decorate it with "
             "@experiment(id=..., claim=..., phase=...)"
         )
-    item.stash[NOTEBOOK] = Notebook(cell, item.config.stash[JOURNAL], item.config.stash[SETTINGS].results)
+    settings = item.config.stash[SETTINGS]
+    item.stash[NOTEBOOK] = Notebook(cell, item.config.stash[JOURNAL], settings.results, past(item.config))
     return item.stash[NOTEBOOK]
+
+
+def past(config: pytest.Config) -> Past:
+    """What earlier runs know, read once a process, and only where it is asked for."""
+    settings = config.stash[SETTINGS]
+    if _PAST not in config.stash:
+        config.stash[_PAST] = Past.of(settings.results / "journal") if settings.replays else Past()
+    return config.stash[_PAST]
 
 
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Notebook:
     """The experiment's notebook: `measure`, `control`, `report`, `plot`, `seed`."""
-    return open_notebook(request.node)
+    return request.node.stash.get(NOTEBOOK, None) or open_notebook(request.node)
+
+
+@pytest.fixture
+def lab_seed(request: pytest.FixtureRequest) -> int:
+    """The cell's seed, where there are several."""
+    return int(request.param)

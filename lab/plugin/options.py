@@ -13,6 +13,10 @@ import pytest
 from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS
 
 POLICIES = ("ok", "exit6", "fail")
+CACHE_MODES = ("off", "read", "write")
+SEED = "lab_seed"
+"""The parameter under which a cell runs once for each of --lab-seeds."""
+DEFAULT_SEED, SEVERAL_SEEDS = 42, "42,123,456,789,1000"
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,9 @@ class Settings:
     `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the
     knobs that were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are
     those of the command line, which must exist. `load` is how models are loaded. `worker` is "main" outside
-    of xdist.
+    of xdist. `seeds` are those under which each cell runs; `resume` goes on with what was interrupted, `cache`
+    says whether what is known is read and kept. `force` opens every gate. `freeze` writes the lock and runs
+    nothing; `supersedes` names an earlier run that this one corrects.
     """
 
     models: tuple[str, ...] | None
@@ -33,6 +39,17 @@ class Settings:
     results: Path
     run: str
     worker: str
+    seeds: tuple[int, ...]
+    resume: bool
+    cache: str
+    force: bool
+    freeze: bool
+    supersedes: str | None
+
+    @property
+    def replays(self) -> bool:
+        """Whether a cell that was finished before is taken from the journal."""
+        return self.resume or self.cache != "off"
 
     @property
     def is_worker(self) -> bool:
@@ -79,6 +96,50 @@ def add(parser: pytest.Parser) -> None:
         default=None,
         help="folder of journal, tables and plots (default: results) [ini: lab_results]",
     )
+    group.addoption(
+        "--lab-seeds",
+        metavar="SEEDS",
+        nargs="?",
+        const=SEVERAL_SEEDS,
+        default=None,
+        help=f"run each cell under each of these seeds, and add mean and std over them; without a value "
+        f"{SEVERAL_SEEDS} (default: {DEFAULT_SEED}) [ini: lab_seeds]",
+    )
+    group.addoption(
+        "--lab-resume",
+        action="store_true",
+        default=False,
+        help="go on where an interrupted run ended: finished cells and finished items are not done again",
+    )
+    group.addoption(
+        "--lab-cache",
+        choices=CACHE_MODES,
+        default=None,
+        help="take what is known from earlier runs, and keep what is new (write), only take it (read), or do all "
+        "anew (off); default: write [ini: lab_cache]",
+    )
+    group.addoption(
+        "--lab-force",
+        action="store_true",
+        default=False,
+        help="run cells although an experiment that they need did not come to PASS; each says so [ini: lab_force]",
+    )
+    group.addoption(
+        "--lab-freeze",
+        action="store_true",
+        default=False,
+        help="run nothing; write every cell's claim, bars, knobs and data to preregistration.json, for later runs to "
+        "be held against",
+    )
+    group.addoption(
+        "--lab-supersedes",
+        metavar="RUN",
+        default=None,
+        help="an earlier run that this one corrects; the registry keeps both and says so",
+    )
+    parser.addini("lab_force", "default of --lab-force", type="bool", default=False)
+    parser.addini("lab_seeds", "default of --lab-seeds", default=str(DEFAULT_SEED))
+    parser.addini("lab_cache", "default of --lab-cache", default="write")
     parser.addini("lab_models", "default of --lab-models", default="")
     parser.addini("lab_set", "knobs, one KNOB=VALUE a line; --lab-set comes after them", type="linelist", default=[])
     parser.addini("lab_load", "one KEY=VALUE a line; --lab-load comes after them", type="linelist", default=[])
@@ -92,6 +153,9 @@ def read(config: pytest.Config) -> Settings:
     policy = config.option.lab_inconclusive or config.getini("lab_inconclusive")
     if policy not in POLICIES:
         raise pytest.UsageError(f"lab_inconclusive = {policy!r}: choose one of {', '.join(POLICIES)}")
+    cache = config.option.lab_cache or config.getini("lab_cache")
+    if cache not in CACHE_MODES:
+        raise pytest.UsageError(f"lab_cache = {cache!r}: choose one of {', '.join(CACHE_MODES)}")
     named = config.option.lab_models if config.option.lab_models is not None else config.getini("lab_models")
     models = tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip()))
     if config.option.lab_models is not None and not models:
@@ -112,7 +176,23 @@ def read(config: pytest.Config) -> Settings:
         results=Path(worker.get("lab_results", folder)),
         run=worker.get("lab_run") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         worker=worker.get("workerid", "main"),
+        seeds=_seeds(config.option.lab_seeds or config.getini("lab_seeds")),
+        resume=config.option.lab_resume,
+        cache=cache,
+        force=config.option.lab_force or config.getini("lab_force"),
+        freeze=config.option.lab_freeze,
+        supersedes=config.option.lab_supersedes,
     )
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise pytest.UsageError(f"--lab-seeds {text}: write whole numbers, separated by commas") from None
+    if min(seeds) < 0:
+        raise pytest.UsageError(f"--lab-seeds {text}: a seed is 0 or more")
+    return seeds
 
 
 def _override(text: str) -> tuple[str | None, str, str]:

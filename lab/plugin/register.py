@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from lab.plugin import allure, cells, models, notebook, options, summary, verdicts
+from lab.plugin import (
+    allure,
+    cells,
+    devices,
+    folder,
+    gates,
+    models,
+    notebook,
+    options,
+    phases,
+    progress,
+    registration,
+    resume,
+    summary,
+    verdicts,
+    workers,
+)
 
 PARTS = {
     "lab-cells": cells,
+    "lab-folder": folder,
     "lab-models": models,
+    "lab-gates": gates,
     "lab-notebook": notebook,
+    "lab-resume": resume,
     "lab-verdicts": verdicts,
+    "lab-registration": registration,
     "lab-summary": summary,
+    "lab-phases": phases,
+    "lab-devices": devices,
+    "lab-workers": workers,
+    "lab-progress": progress,
 }
 
 

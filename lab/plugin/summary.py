@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from lab.evidence import CellRecord, gather, read, write_tables
-from lab.evidence.tables import KNOWN, NOT_REFUTED
+from lab.evidence.registration import AS_REGISTERED, EXPLORATORY
+from lab.evidence.registry import register
+from lab.evidence.tables import KNOWN, NOT_REFUTED, over_seeds
+from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
 
 _CELLS = pytest.StashKey[list[CellRecord]]()
+_FAULT = pytest.StashKey[str]()
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "purple", "INVALID": "red", "SKIPPED": "yellow"}
 
 
@@ -21,7 +26,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     session.config.stash[_CELLS] = cells = gather(read(settings.results / "journal", settings.run))
     if cells:
-        write_tables(cells, settings.results)
+        try:
+            write_tables(cells, settings.results)
+            session.config.stash[JOURNAL].write("", "ended", status=int(session.exitstatus))
+            register(settings.results)
+        except OSError as error:
+            session.config.stash[_FAULT] = f"the tables cannot be written: {error}; free the disk and run again"
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -40,6 +51,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         elif row[-1].endswith(f"({NOT_REFUTED})"):
             colour = "red"
         terminalreporter.write_line(row[-1], **({colour: True} if colour else {}))
+    for one in over_seeds(cells):
+        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in one.verdicts.items())
+        shown = f"{one.measure} {one.mean:.4g} ± {one.std:.2g} (n={len(one.values)} seeds)"
+        terminalreporter.write_line(f"{one.cell}: {shown}: {verdicts}")
     for cell in cells:
         if cell.verdict in ("INCONCLUSIVE", "INVALID"):
             terminalreporter.write_line(f"{cell.verdict} {cell.cell}: {cell.reason}")
@@ -48,7 +63,27 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for control in cell.controls:
             if control["outcome"] == "INCONCLUSIVE":
                 terminalreporter.write_line(f"undecided control in {cell.cell}: {control['name']}: {control['reason']}")
+        if cell.registration not in (None, AS_REGISTERED, EXPLORATORY):
+            terminalreporter.write_line(f"{cell.cell} {cell.registration}", yellow=True)
+    for line in (_registration(cells), _replays(cells)):
+        if line:
+            terminalreporter.write_line(line)
+    if _FAULT in config.stash:
+        terminalreporter.write_line(f"ERROR: {config.stash[_FAULT]}", red=True)
     terminalreporter.write_line(f"tables, plots and journal: {config.stash[SETTINGS].results}")
+
+
+def _registration(cells: list[CellRecord]) -> str:
+    """How many cells stand how to the lock."""
+    kinds = Counter(cell.registration.partition(":")[0] for cell in cells if cell.registration)
+    return "registration: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()) if kinds else ""
+
+
+def _replays(cells: list[CellRecord]) -> str:
+    """How many cells were not run, because nothing that determines them has changed."""
+    n = sum(cell.replayed is not None for cell in cells)
+    said = f"{n} of {len(cells)} cells are unchanged and were taken from earlier runs; --lab-cache=off runs them"
+    return said if n else ""
 
 
 _HEAD = ("id", "subject", "measure", "bar", "verdict")

@@ -105,18 +105,21 @@ def pytest_runtest_makereport(
         if isinstance(error, Invalid) or _is_usage(error):
             report.longrepr = f"INVALID: {error}" if isinstance(error, Invalid) else f"ERROR: {error}"
     if declared:
-        _record(item, call.when, error)
+        try:
+            _record(item, report, error)
+        except OSError as fault:  # a full disk, most likely: what cannot be kept was not found
+            report.verdict = "invalid"  # type: ignore[attr-defined]
+            if not report.failed:
+                report.outcome, report.longrepr = "failed", f"INVALID: its verdict cannot be written: {fault}"
     return report
 
 
-def _record(item: pytest.Item, when: str, error: BaseException | None) -> None:
+def _record(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> None:
     """Writes what the cell came to. One whose fixtures failed, before or after it ran, is INVALID."""
+    when = report.when
     if error is None and when != "call":
         return
-    try:
-        notebook = item.stash.get(NOTEBOOK, None) or open_notebook(item)
-    except OSError:
-        return  # the results folder cannot be written; the report says so already
+    notebook = item.stash.get(NOTEBOOK, None) or open_notebook(item)
     asked = "" if notebook.asked is None else notebook.asked.reason
     if error is None:
         notebook.finish("PASS", asked)
@@ -125,7 +128,9 @@ def _record(item: pytest.Item, when: str, error: BaseException | None) -> None:
     elif isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
         notebook.finish("SKIPPED", str(error.msg))
     elif when == "call" and isinstance(error, AssertionError):
-        notebook.finish("FAIL", asked)
+        if notebook.replayed:
+            report.longrepr = notebook.shown
+        notebook.finish("FAIL", asked, shown=report.longreprtext)
     else:
         text = str(error).partition("\n")[0] or type(error).__name__
         notebook.finish("INVALID", text if when == "call" else f"in its {when}: {text}")

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     )
     from lab.subjects.loading import load, locate
     from lab.subjects.names import UNTRAINED
-    from lab.subjects.points import Site
+    from lab.subjects.outline import Outline
+    from lab.subjects.places import Site
     from lab.subjects.results import Activations, Choice, Generation, Sweep
     from lab.subjects.subject import Subject, wrap
 
@@ -34,7 +35,8 @@ _HOMES = {
     "errors": ("LoadError", "NoActivationsError", "OutOfMemory", "PromptError", "StructureError", "SubjectError"),
     "loading": ("load", "locate"),
     "names": ("UNTRAINED",),
-    "points": ("Site",),
+    "outline": ("Outline",),
+    "places": ("Site",),
     "results": ("Activations", "Choice", "Generation", "Sweep"),
     "subject": ("Subject", "wrap"),
 }
@@ -49,6 +51,7 @@ __all__ = [
     "LoadError",
     "NoActivationsError",
     "OutOfMemory",
+    "Outline",
     "PromptError",
     "Site",
     "StructureError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lab.subjects.errors import LoadError, SubjectError
+from lab.subjects.errors import LoadError, MissingPackage, SubjectError
 
 
 def add(model: Any, folder: str | Path, name: str) -> None:
@@ -13,7 +13,7 @@ def add(model: Any, folder: str | Path, name: str) -> None:
     try:
         import peft  # noqa: F401
     except ImportError:
-        raise LoadError('LoRA adapters need the package peft: pip install "lab-hypotheses[adapters]"') from None
+        raise MissingPackage('LoRA adapters need the package peft: pip install "lab-hypotheses[adapters]"') from None
     try:
         model.load_adapter(str(folder), adapter_name=name)
     except Exception as error:  # peft, safetensors and the hub each raise their own

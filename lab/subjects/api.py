@@ -23,8 +23,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lab.stats import proportion
+from lab.subjects import progress
 from lab.subjects.answers import Cache, Reply, cache_file, digest, read_reply, token_counts
-from lab.subjects.errors import LoadError, NoActivationsError, PromptError, SubjectError
+from lab.subjects.effort import DONE
+from lab.subjects.errors import LoadError, MissingPackage, NoActivationsError, PromptError, SubjectError
 from lab.subjects.options import begins, first_tokens, option_lists
 from lab.subjects.results import Choice
 
@@ -85,7 +87,9 @@ def check(name: str, base_url: str | None = None) -> None:
     if not is_api(name) or not name.removeprefix(PREFIX).strip():
         raise LoadError(f"{name!r} names no model behind an API; write {PREFIX} and the server's name for it")
     if find_spec("openai") is None:
-        raise LoadError(f'{name} needs the openai package, which is not installed: pip install "lab-hypotheses[api]"')
+        raise MissingPackage(
+            f'{name} needs the openai package, which is not installed: pip install "lab-hypotheses[api]"'
+        )
     fault = _address_fault(_base_url(base_url)) or _key_fault(base_url)
     if fault:
         raise LoadError(f"{name} cannot be asked: {fault}")
@@ -353,8 +357,10 @@ class ApiSubject:
         quiet = len(requests) <= _LONG or not sys.stderr.isatty()
         try:
             futures += [self._pool.submit(self._answer, key, request) for key, request in requests.items()]
-            for done in tqdm(as_completed(futures), self.name, len(futures), unit="request", disable=quiet):
-                done.result()
+            with progress.of("ask", total=len(futures), unit="requests") as advance:
+                for done in tqdm(as_completed(futures), self.name, len(futures), unit="request", disable=quiet):
+                    done.result()
+                    advance(1)
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -388,6 +394,7 @@ class ApiSubject:
         import openai
 
         try:
+            DONE.requests += 1
             response = self._client.chat.completions.with_raw_response.create(**sent)
         except openai.APIError as error:
             retries = int(error.request.headers.get("x-stainless-retry-count", 0))

@@ -9,6 +9,10 @@ class LoadError(SubjectError):
     """The model cannot be loaded: unknown name, folder without weights, no network."""
 
 
+class MissingPackage(LoadError):
+    """An optional package is not installed, so this subject cannot be loaded; others can."""
+
+
 class StructureError(SubjectError):
     """The model's modules are not laid out as a decoder with a list of blocks."""
 

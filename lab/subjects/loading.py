@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.subjects import api
-from lab.subjects.errors import LoadError, is_out_of_memory
+from lab.subjects import api, hub, progress
+from lab.subjects.effort import DONE
+from lab.subjects.errors import LoadError, MissingPackage, SubjectError, is_out_of_memory
 from lab.subjects.names import UNTRAINED, resolve
+from lab.subjects.smaller import ways_out
 from lab.subjects.subject import Subject
 
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -32,26 +36,8 @@ def locate(name: str, base_url: str | None = None) -> str:
         return str(folder)
     if folder.is_absolute() or source.startswith("."):
         raise LoadError(f"there is no folder {source}; check the path")
-    _locate_on_hub(source)
+    hub.check(source)
     return source
-
-
-def _locate_on_hub(name: str) -> None:
-    from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
-            HfApi().model_info(name, timeout=10)  # one request; a download would retry for half a minute
-    except HFValidationError:
-        raise LoadError(f"{name!r} is neither a folder nor a hub name; check the spelling") from None
-    except HfHubHTTPError as error:
-        raise LoadError(f"the hub does not give {name!r} ({_first_line(error)}); check the name and HF_TOKEN") from None
-    except Exception as error:  # no network shows itself as one of many errors
-        raise LoadError(
-            f"{name!r} is not a folder, and the hub cannot be asked ({_first_line(error)}); "
-            "check the spelling or the network, or download it first"
-        ) from None
 
 
 def load(
@@ -76,7 +62,8 @@ def load(
         `untrained:` and any of them, or `openai:` and the name of a model behind an OpenAI-compatible API. The last
         gives an `ApiSubject`: it can `chat` and `choose`, and anything that needs activations is an error.
     device
-        "cpu", "cuda", "cuda:1"; "auto" is the first GPU where there is one.
+        "cpu", "cuda", "cuda:1"; "auto" is the first GPU where there is one, and the CPU where the model does not fit
+        on it, which the subject's notes say.
     dtype
         "float32", "bfloat16", "float16"; by default float32 on a CPU and the checkpoint's own on a GPU.
         With `quantize` it is what is computed in (by default bfloat16).
@@ -105,16 +92,17 @@ def load(
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     source, own = locate(name_or_path), resolve(name_or_path)[1]
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    _check_device(device)
+    first = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    _check_device(first)
     untrained = name_or_path.startswith(UNTRAINED)
     if untrained and (quantize or device_map):
         raise LoadError(f"{name_or_path} has no weights to quantize or spread; load it plainly")
-    numbers = _numbers(dtype or ("bfloat16" if quantize else "float32" if device == "cpu" else "auto"))
-    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    loud = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; tqdm is per subject
-    try:
+    if not Path(source).is_dir():
+        source = str(hub.fetch(source, revision, weights=not untrained))
+
+    def put_on(place: str) -> Subject:
+        numbers = _numbers(dtype or ("bfloat16" if quantize else "float32" if place == "cpu" else "auto"))
+        options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         if untrained:
             with torch.random.fork_rng():
@@ -122,30 +110,55 @@ def load(
                 kind = {} if numbers == "auto" else {"dtype": numbers}
                 model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source, **options), **kind)
         else:
-            where = {"": device} if quantize and device_map is None else device_map
+            where = {"": place} if quantize and device_map is None else device_map
             if quantize:
                 options["quantization_config"] = _quantization(quantize, numbers)
             model = AutoModelForCausalLM.from_pretrained(source, dtype=numbers, device_map=where, **options)
         if not quantize and device_map is None:
-            model = model.to(device)
-    except LoadError:
-        raise
-    except Exception as error:  # safetensors, tokenizers and torch each raise their own
-        if is_out_of_memory(error):
-            raise LoadError(
-                f'{name_or_path} does not fit into the memory of {device}; try dtype="bfloat16", '
-                'quantize="nf4", device_map="auto", device="cpu" or a smaller model'
-            ) from None
-        raise LoadError(f"cannot load {name_or_path}: {_first_line(error)}") from error
+            model = model.to(place)
+        return Subject(model, tokenizer, name=name or name_or_path)
+
+    places = [first, "cpu"] if device == "auto" and first != "cpu" and device_map is None else [first]
+    loud = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; see progress
+    try:
+        with progress.of(f"loading {name_or_path}"):
+            subject = _fitting(places, put_on, name_or_path)
+            DONE.loads += 1
     finally:
         if loud:
             transformers.utils.logging.enable_progress_bar()
-    subject = Subject(model, tokenizer, name=name or name_or_path)
     if own is not None and not untrained:
         subject.add_adapter(own, own.name)
     if adapter is not None:
         subject.add_adapter(adapter)
     return subject  # type: ignore[no-any-return]
+
+
+def _fitting(places: list[str], put_on: Callable[[str], Subject], name: str) -> Subject:
+    """The subject in the first of these places that has room for it. Raises LoadError."""
+    import torch
+
+    for place in places:
+        try:
+            subject = put_on(place)
+        except SubjectError:
+            raise
+        except Exception as error:  # safetensors, tokenizers and torch each raise their own
+            if not is_out_of_memory(error):
+                raise LoadError(f"cannot load {name}: {_first_line(error)}") from error
+        else:
+            if place != places[0]:
+                subject.notes.append(
+                    f"it does not fit into the memory of {places[0]}, so it runs on the {place.upper()}"
+                )
+            return subject
+        gc.collect()  # outside of `except`, where the traceback no longer holds what filled the memory
+        torch.cuda.empty_cache()
+    raise LoadError(
+        f'{name} does not fit into the memory of {" or ".join(places)}; try dtype="bfloat16", quantize="nf4", '
+        f'device_map="auto" (in a run --lab-load quantize=nf4) or {ways_out(name, places[-1])}'
+    )
 
 
 def _numbers(dtype: str) -> Any:
@@ -172,7 +185,7 @@ def _quantization(kind: str, numbers: Any) -> Any:
     if kind != "nf4":
         raise LoadError(f"no quantization {kind!r}; there is nf4 (4-bit, double quantisation)")
     if find_spec("bitsandbytes") is None:
-        raise LoadError('quantize="nf4" needs the package bitsandbytes: pip install "lab-hypotheses[quantize]"')
+        raise MissingPackage('quantize="nf4" needs the package bitsandbytes: pip install "lab-hypotheses[quantize]"')
     import torch
     from transformers import BitsAndBytesConfig
 

@@ -1,88 +1,17 @@
-"""What is a hook point, and how is it read or changed? One primitive, `tap`, does both."""
+"""How is a hook point read or changed? One primitive, `tap`, does both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from lab.subjects.architecture import Anatomy, Block, hidden, stream_in, with_hidden
 from lab.subjects.errors import StructureError
-
-POINTS = {
-    "resid_pre": "the residual stream that enters a block",
-    "attn_out": "what the attention branch adds to the stream",
-    "resid_mid": "the residual stream between attention and MLP",
-    "mlp_out": "what the MLP branch adds to the stream",
-    "resid_post": "the residual stream that leaves a block, before any final norm",
-    "head_out": "each head's output before the output projection (TransformerLens calls it z)",
-    "attn_pattern": "each head's attention weights (eager attention only)",
-    "norm_out": "the output of a norm inside a block, under the norm's own name",
-}
+from lab.subjects.places import Site
 
 See = Callable[[torch.Tensor], torch.Tensor | None]
-
-
-@dataclass(frozen=True)
-class Site:
-    """A hook point at some layers, as `subject.resid_post(0.5)` makes it.
-
-    `norm` names the norm of a `norm_out`; `heads` the heads of a `head_out` or `attn_pattern`, None for all.
-    """
-
-    point: str
-    layers: tuple[int, ...]
-    norm: str | None = None
-    heads: tuple[int, ...] | None = None
-
-    @property
-    def name(self) -> str:
-        """The point as results should name it: "resid_post", "norm_out(ln_2)"."""
-        return f"{self.point}({self.norm})" if self.norm else self.point
-
-
-def require(anatomy: Anatomy, point: str, layers: tuple[int, ...]) -> None:
-    """Raises StructureError where one of these blocks has no such point, and says why."""
-    if max(layers) >= len(anatomy.blocks):
-        raise StructureError(f"{anatomy.owner} has no layer {max(layers)}; the hook point is another subject's")
-    if point in ("resid_pre", "resid_post", "norm_out"):
-        return
-    for layer in layers:
-        block = anatomy.blocks[layer]
-        has = {
-            "attn_out": block.attn_out,
-            "mlp_out": block.mlp_out,
-            "resid_mid": block.reads_mid,
-            "head_out": block.head_out,
-            "attn_pattern": block.head_out,
-        }[point]
-        if has is not None:
-            continue
-        if point == "resid_mid" and block.attn_out is not None:
-            raise StructureError(
-                f"{anatomy.owner} has no resid_mid: its blocks are parallel, nothing reads the stream between attention"
-                " and MLP; use resid_pre or resid_post"
-            )
-        if point in ("head_out", "attn_pattern"):
-            why = "no attention with an output projection was found in it"
-        else:
-            why = "no two of its modules add up to what it writes to the stream"
-        children = ", ".join(name for name, _ in block.module.named_children())
-        raise StructureError(
-            f"{anatomy.owner}: block {layer} has no {point}: {why} (modules: {children}). If it has one, name it by "
-            f'hand: wrap(model, tokenizer, names={{"attn_out": "path.in.block", "mlp_out": "path.in.block"}})'
-        )
-
-
-def features(anatomy: Anatomy, site: Site) -> tuple[int, ...]:
-    """Shape of one token's value at this site: (d_model,), or (heads, d_head). Patterns depend on the prompt."""
-    if site.point != "head_out":
-        return (anatomy.d_model,)
-    assert anatomy.n_heads is not None
-    assert anatomy.d_head is not None
-    return (len(site.heads) if site.heads is not None else anatomy.n_heads, anatomy.d_head)
 
 
 def tap(anatomy: Anatomy, site: Site, layer: int, see: See) -> list[Any]:

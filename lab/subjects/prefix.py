@@ -8,7 +8,7 @@ import torch
 
 from lab.subjects import grouped
 from lab.subjects.errors import Stop, is_out_of_memory
-from lab.subjects.points import Site
+from lab.subjects.places import Site
 
 if TYPE_CHECKING:
     from lab.subjects.running import Runner

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lab.subjects.edits import Edit, Plan
+from lab.subjects.batches import Batch
+from lab.subjects.changing import Plan
+from lab.subjects.edits import Edit
 from lab.subjects.errors import Stop, SubjectError
-from lab.subjects.points import See, Site, features, require
-from lab.subjects.prompts import POOLED, Batch, Position, Prompt, encode_all, plain, resolve, truncate
+from lab.subjects.places import Site, features, require
+from lab.subjects.points import See
+from lab.subjects.prompts import POOLED, Position, Prompt, encode_all, plain, resolve, truncate
 from lab.subjects.results import Activations
 from lab.subjects.running import Runner
 from lab.subjects.store import Store
@@ -30,7 +33,7 @@ def capture(
     out: str | Path | None = None,
 ) -> Activations:
     """`Subject.capture`; see there."""
-    require(runner.anatomy, at.point, at.layers)
+    require(runner.outline, at.point, at.layers)
     pattern = at.point == "attn_pattern"
     pooled = position in POOLED
     if pooled and pattern:
@@ -38,7 +41,7 @@ def capture(
     if position == "attention" and at.point not in ("resid_post", "mlp_out"):
         raise SubjectError(f"{at.name} is not pooled by attention, which comes after it; choose resid_post or mlp_out")
     if position == "attention":
-        require(runner.anatomy, "attn_pattern", at.layers)
+        require(runner.outline, "attn_pattern", at.layers)
     truncated = 0
     if max_tokens is None:
         rows = runner.encode(prompts)
@@ -50,8 +53,8 @@ def capture(
         raise SubjectError(f"{truncated} prompts are cut to {max_tokens} tokens, which moves positions; use 'last'")
     plan = Plan(runner, edits, prompts, rows)
     tokens, several = (None, False) if pooled else resolve(position, prompts, rows, runner.tokenizer)
-    heads = len(at.heads or range(runner.anatomy.n_heads or 0))
-    value = (heads, max(map(len, rows))) if pattern else features(runner.anatomy, at)
+    heads = len(at.heads or range(runner.outline.n_heads or 0))
+    value = (heads, max(map(len, rows))) if pattern else features(runner.outline, at)
     places = 1 if tokens is None else tokens.shape[1]
     shape = (len(rows), len(at.layers), *((places,) if several else ()), *value)
     with Store(shape, out) as store, runner.attending("eager") if pattern or position == "attention" else nullcontext():
@@ -63,7 +66,7 @@ def capture(
                 runner.forward(batch, logits=1)
             store.put(chosen, _to_host(buffer).reshape(len(chosen), *shape[1:]))
 
-        runner.in_batches(rows, run)
+        runner.in_batches(rows, run, doing="capture")
     return Activations(store.array, at.layers, at.name, tokens, truncated)
 
 

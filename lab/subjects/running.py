@@ -11,11 +11,16 @@ from typing import Any
 
 import torch
 
-from lab.subjects import prefix
+from lab.subjects import adapters, prefix, progress
 from lab.subjects.architecture import Anatomy, stream_in, text_config
+from lab.subjects.batches import Batch, by_length, pad
+from lab.subjects.effort import DONE
 from lab.subjects.errors import OutOfMemory, Stop, StructureError, SubjectError, is_out_of_memory
-from lab.subjects.points import See, Site, tap
-from lab.subjects.prompts import Batch, Prompt, Side, by_length, encode, pad
+from lab.subjects.outline import Layer, Outline
+from lab.subjects.places import Site
+from lab.subjects.points import See, tap
+from lab.subjects.prompts import Prompt, Side, encode
+from lab.subjects.smaller import ways_out
 
 TOKENS_PER_BATCH = 8192
 
@@ -49,7 +54,27 @@ class Runner:
         self.changes_beyond = _rope_limit(config)
         self._shares: bool | None = None
         self._groups = False
+        self.outline = self._outline()
         self._check_padding()
+
+    def _outline(self) -> Outline:
+        layers = tuple(
+            Layer(
+                b.attn_out, b.mlp_out, b.reads_mid, b.head_out, b.norms, tuple(n for n, _ in b.module.named_children())
+            )
+            for b in self.anatomy.blocks
+        )
+        found = self.anatomy
+        return Outline(
+            found.owner,
+            layers,
+            found.d_model,
+            found.n_heads,
+            found.d_head,
+            self.context,
+            sum(p.numel() for p in self.model.parameters()),
+            tuple(adapters.known(self.model)),
+        )
 
     @torch.no_grad()
     def _check_padding(self) -> None:
@@ -125,6 +150,7 @@ class Runner:
         rows: Sequence[Sequence[int]],
         run: Callable[[list[int]], None],
         *,
+        doing: str,
         copies: int = 1,
         more: int = 0,
         side: Side | None = None,
@@ -132,6 +158,7 @@ class Runner:
     ) -> None:
         """Calls `run` with indices of rows, longest first, at most `tokens_per_batch` padded tokens at once.
 
+        `doing` is what a user sees while it lasts, "" where `run` tells it itself.
         Each row counts `copies` times, and `more` tokens beside its own. Out of memory halves the batch and goes
         on with what is not done; `run` must be able to start a batch anew. Raises OutOfMemory for a batch of one
         row, unless `run` is `divisible`: then it heeds `tokens_per_batch` itself. Rows of different length stay
@@ -140,24 +167,27 @@ class Runner:
         if self.model.training:
             raise SubjectError(f"{self.name} is in training mode, with dropout; call model.eval() first")
         todo = by_length(rows)
-        while todo:
-            size = max(1, self.tokens_per_batch // ((len(rows[todo[0]]) + more) * copies))
-            chosen = todo[:size]
-            if not self.mixes[side or self.side] or self._depends_on_length(len(rows[chosen[0]]) + more):
-                chosen = [i for i in chosen if len(rows[i]) == len(rows[chosen[0]])]
-            fault = None
-            try:
-                run(chosen)
-            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                fault = (str(error) or "MemoryError").splitlines()[0]
-            if fault is None:
-                todo = todo[len(chosen) :]
-            else:  # outside of `except`, where the traceback no longer holds the batch's tensors
-                self._step_down(
-                    len(chosen), len(rows[chosen[0]]), (len(rows[chosen[0]]) + more) * copies, fault, divisible
-                )
+        telling = progress.of(doing, total=len(rows), unit="prompts") if doing else nullcontext(lambda _count: None)
+        with telling as advance:
+            while todo:
+                size = max(1, self.tokens_per_batch // ((len(rows[todo[0]]) + more) * copies))
+                chosen = todo[:size]
+                if not self.mixes[side or self.side] or self._depends_on_length(len(rows[chosen[0]]) + more):
+                    chosen = [i for i in chosen if len(rows[i]) == len(rows[chosen[0]])]
+                fault = None
+                try:
+                    run(chosen)
+                except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    fault = (str(error) or "MemoryError").splitlines()[0]
+                if fault is None:
+                    todo = todo[len(chosen) :]
+                    advance(len(chosen))
+                else:  # outside of `except`, where the traceback no longer holds the batch's tensors
+                    self._step_down(
+                        len(chosen), len(rows[chosen[0]]), (len(rows[chosen[0]]) + more) * copies, fault, divisible
+                    )
 
     def _depends_on_length(self, length: int) -> bool:
         return self.changes_beyond is not None and length > self.changes_beyond
@@ -173,8 +203,8 @@ class Runner:
         if size == 1:
             raise OutOfMemory(
                 f"{self.name} ran out of memory on one prompt of {width} tokens ({fault}); try shorter prompts, "
-                "load(..., dtype='bfloat16'), quantize='nf4', device_map='auto' or device='cpu' (in a run "
-                "--lab-load dtype=bfloat16), or a smaller model (--lab-models)"
+                "load(..., dtype='bfloat16'), quantize='nf4' or device_map='auto' (in a run --lab-load dtype=bfloat16) "
+                f"or {ways_out(self.name, self.device.type)}"
             )
         self.tokens_per_batch = size // 2 * cost
         self.note(f"out of memory with {size} prompts of {width} tokens in a batch; went on with {size // 2}")
@@ -208,6 +238,8 @@ class Runner:
         if getattr(self.model.config, "return_dict", True) is False:
             extra["return_dict"] = True
         attention = getattr(cache, "lab_attention", None)
+        DONE.passes += 1
+        DONE.tokens += ids.numel()
         with self.attending(attention) if attention else nullcontext():
             return self.model(input_ids=ids, attention_mask=mask, **extra)
 

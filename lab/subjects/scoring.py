@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from lab.subjects import prefix
-from lab.subjects.edits import Edit, Plan
+from lab.subjects.batches import Batch
+from lab.subjects.changing import Plan
+from lab.subjects.edits import Edit
 from lab.subjects.errors import PromptError
-from lab.subjects.prompts import Batch, Prompt
+from lab.subjects.prompts import Prompt
 from lab.subjects.results import Choice
 from lab.subjects.running import Runner
 
@@ -51,7 +53,7 @@ def choose(
         logprobs[chosen] = found
 
     options_tokens = len(tails[0]) * (longest - 1) if shares else 0
-    runner.in_batches(rows, run, more=options_tokens, side="left" if shares else None)
+    runner.in_batches(rows, run, doing="choose", more=options_tokens, side="left" if shares else None)
     if longest > 1 and not shares:
         _score_plainly(runner, rows, tails, logprobs, plan)
     if per_token:
@@ -153,4 +155,4 @@ def _score_plainly(
             scores = logits[r, end - len(tail) : end].float().log_softmax(-1)
             logprobs[i, j] = float(scores.gather(1, tail[:, None]).double().sum())
 
-    runner.in_batches(full, run)
+    runner.in_batches(full, run, doing="choose")

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 
 from lab.subjects import prefix
-from lab.subjects.edits import Edit, Plan
+from lab.subjects.batches import Batch
+from lab.subjects.changing import Plan
+from lab.subjects.edits import Edit
 from lab.subjects.errors import PromptError, SubjectError
-from lab.subjects.points import See, Site
-from lab.subjects.prompts import Batch, Prompt
+from lab.subjects.places import Site
+from lab.subjects.points import See
+from lab.subjects.prompts import Prompt
 from lab.subjects.results import Generation
 from lab.subjects.running import Runner
 
@@ -51,7 +54,7 @@ def generate(
             for r, row in enumerate(written.tolist()):
                 tokens[chosen[r % len(chosen)]][begin + r // len(chosen)] = _until(row, set(stops))
 
-    runner.in_batches(rows, run, copies=samples, side="left", divisible=samples > 1)
+    runner.in_batches(rows, run, doing="generate", copies=samples, side="left", divisible=samples > 1)
     flat = [answer for answers in tokens for answer in answers]
     return Generation(runner.tokenizer.batch_decode(flat, skip_special_tokens=True), flat)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,19 @@ import torch
 from torch import nn
 
 from lab.subjects import adapters, architecture, reading, scoring, speaking, sweeping
-from lab.subjects.edits import Edit, shaped
-from lab.subjects.errors import PromptError, StructureError, SubjectError
-from lab.subjects.points import POINTS, Site, features, require
-from lab.subjects.prompts import POOLED, Position, Prompt, Side, plain
+from lab.subjects.edits import Edit
+from lab.subjects.errors import SubjectError
+from lab.subjects.outline import Outline
+from lab.subjects.places import Site
+from lab.subjects.prompts import Position, Prompt, Side, plain
 from lab.subjects.results import Activations, Choice, Generation, Sweep
 from lab.subjects.running import Runner
+from lab.subjects.sites import Sites
 
-Where = float | int | Sequence[float | int] | slice | None
 Edits = Edit | Sequence[Edit] | None
 
 
-class Subject:
+class Subject(Sites):
     """A Hugging Face causal language model, as it is: hooks come and go, the model is never changed.
 
     Attributes
@@ -68,8 +69,6 @@ class Subject:
         if before is not None:
             self._runner.side, self._runner.tokens_per_batch = before.side, before.tokens_per_batch
             self._runner.notes = before.notes
-        self.n_layers, self.d_model = len(self.anatomy.blocks), self.anatomy.d_model
-        self.n_heads, self.context = self.anatomy.n_heads, self._runner.context
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -80,8 +79,8 @@ class Subject:
         return self._runner.device
 
     @property
-    def n_parameters(self) -> int:
-        return sum(p.numel() for p in self.model.parameters())
+    def outline(self) -> Outline:
+        return self._runner.outline
 
     @property
     def padding_side(self) -> Side:
@@ -114,102 +113,6 @@ class Subject:
 
     def __repr__(self) -> str:
         return f"Subject({self.name!r}, {self.n_layers} layers, d_model {self.d_model})"
-
-    # Hook points -------------------------------------------------------------------------------------
-
-    def resid_post(self, where: Where = None) -> Site:
-        """The residual stream after a block, before any final norm.
-
-        `where` is a fraction of the depth (0.5 is layer int(0.5 * n_layers), 1.0 the last), a layer
-        index, a list of them, a slice (`slice(None, None, 2)` is every second), or nothing for all layers.
-        Raises SubjectError out of range.
-        """
-        return Site("resid_post", self._layers(where))
-
-    def resid_pre(self, where: Where = None) -> Site:
-        """The residual stream before a block; `where` as in `resid_post`."""
-        return Site("resid_pre", self._layers(where))
-
-    def resid_mid(self, where: Where = None) -> Site:
-        """The residual stream between attention and MLP. Raises StructureError for parallel blocks, which have none."""
-        return self._site("resid_mid", where)
-
-    def attn_out(self, where: Where = None) -> Site:
-        """What a block's attention adds to the residual stream, after any norm of its own."""
-        return self._site("attn_out", where)
-
-    def mlp_out(self, where: Where = None) -> Site:
-        """What a block's MLP adds to the residual stream, after any norm of its own."""
-        return self._site("mlp_out", where)
-
-    def head_out(self, where: Where = None, heads: Sequence[int] | None = None) -> Site:
-        """Each head's output before the output projection, [heads, d_head] a token; TransformerLens calls it z."""
-        return self._site("head_out", where, heads)
-
-    def attn_pattern(self, where: Where = None, heads: Sequence[int] | None = None) -> Site:
-        """Each head's attention weights, [heads, keys] a query token. Read under eager attention, while it is read."""
-        return self._site("attn_pattern", where, heads)
-
-    def norm_out(self, where: Where = None, norm: str | None = None) -> Site:
-        """The output of a norm inside a block, under its own name: not the residual stream.
-
-        Without a name, the last norm of the block. That is what reports 000 and 001 read as "residual"
-        (`post_feedforward_layernorm` in Gemma, `post_attention_layernorm` in Llama, `ln_2` in GPT-2).
-        Raises StructureError for a norm that a block has not.
-        """
-        layers = self._layers(where)
-        for layer in layers:
-            known = self.anatomy.blocks[layer].norms
-            if not known or (norm is not None and norm not in known):
-                said = f"no norm {norm!r}" if norm else "no norm"
-                raise StructureError(
-                    f"block {layer} of {self.name} has {said}; its norms: {', '.join(known) or 'none'}"
-                )
-        return Site("norm_out", layers, norm or self.anatomy.blocks[layers[0]].norms[-1])
-
-    def _site(self, point: str, where: Where, heads: Sequence[int] | None = None) -> Site:
-        layers = self._layers(where)
-        require(self.anatomy, point, layers)
-        if point == "head_out" and self.anatomy.d_head is None:
-            raise StructureError(f"{self.name}: its layers have heads of different sizes; none can be read")
-        if heads is not None:
-            n_heads = self.n_heads or 0
-            if not len(heads) or any(not -n_heads <= head < n_heads for head in heads):
-                raise SubjectError(f"no heads {list(heads)} in {self.name}; a layer has heads 0 to {n_heads - 1}")
-            return Site(point, layers, heads=tuple(int(head) % n_heads for head in heads))
-        return Site(point, layers)
-
-    def _named(self, at: str | Site) -> Site:
-        """A hook point, all layers of it where only its name is given."""
-        if isinstance(at, Site):
-            return at
-        if at not in POINTS:
-            raise SubjectError(f"no hook point {at!r}; there are {', '.join(POINTS)}")
-        site: Site = getattr(self, at)()
-        return site
-
-    def _layers(self, where: Where) -> tuple[int, ...]:
-        if where is None:
-            layers: Sequence[int] = range(self.n_layers)
-        elif isinstance(where, slice):
-            layers = range(self.n_layers)[where]
-        elif isinstance(where, Iterable) and not isinstance(where, str):
-            layers = [self._layer(i) for i in where]
-        else:
-            layers = [self._layer(where)]
-        wrong = [i for i in layers if not -self.n_layers <= i < self.n_layers]
-        if wrong or not layers:
-            raise SubjectError(f"no layer {wrong or where} in {self.name}; it has layers 0 to {self.n_layers - 1}")
-        return tuple(i % self.n_layers for i in layers)
-
-    def _layer(self, where: Any) -> int:
-        if isinstance(where, int | np.integer) and not isinstance(where, bool):
-            return int(where)
-        if not isinstance(where, float | np.floating):
-            raise SubjectError(f"no layer {where!r}; name layers by index, fraction of the depth, list or slice")
-        if not 0 <= where <= 1:
-            raise SubjectError(f"depth {where} is not a fraction between 0 and 1; pass an int for a layer index")
-        return min(int(where * self.n_layers), self.n_layers - 1)
 
     # Reading -----------------------------------------------------------------------------------------
 
@@ -332,54 +235,7 @@ class Subject:
         ).texts
         return [texts[i : i + samples] * (n // samples) for i in range(0, len(texts), samples)]
 
-    # Changing ----------------------------------------------------------------------------------------
-
-    def patch(self, at: Site, values: np.ndarray, *, position: Position = "last", decoding: bool = False) -> Edit:
-        """Activations to put in place of the model's own, by default at each prompt's last token, in the prompt pass.
-
-        `values` is [n, d_model] for one layer, or as `capture` gives it: [n, layers, d_model], or
-        [n, layers, positions, d_model] with the same `position`. Tokens decoded later attend to what the
-        patch left, and are patched themselves only with `decoding`. Raises SubjectError for a wrong shape.
-        """
-        return self._edit(at, values, position, decoding, "replace", per_prompt=True)
-
-    def steer(
-        self,
-        at: Site,
-        vector: np.ndarray,
-        coefficient: float = 1.0,
-        *,
-        position: Position = "all",
-        decoding: bool = True,
-        norm_matched: bool = False,
-    ) -> Edit:
-        """A steering vector, by default added at every token, read or written.
-
-        `vector` is [d_model], or [layers, d_model] with one for each layer of `at`. The three common modes:
-        all tokens (the default), the last position of every pass (`position="last"`), and the prompt pass
-        only (`decoding=False`). `norm_matched` adds coefficient * |h| * v / |v| instead of coefficient * v,
-        as activation oracles are injected. Raises SubjectError for a wrong shape.
-        """
-        array = np.asarray(vector, dtype=np.float32)
-        if norm_matched:
-            length = np.linalg.norm(array, axis=-1, keepdims=True)
-            if not length.all():
-                raise SubjectError("a vector of length 0 has no direction; norm_matched steering needs one")
-            array = array / length
-        how = "add_scaled" if norm_matched else "add"
-        return self._edit(at, array * np.float32(coefficient), position, decoding, how, per_prompt=False)
-
-    def _edit(self, at: Site, values: Any, position: Position, decoding: bool, how: Any, *, per_prompt: bool) -> Edit:
-        if at.point in ("attn_pattern", "norm_out"):
-            changeable = ", ".join(point for point in POINTS if point not in ("attn_pattern", "norm_out"))
-            raise SubjectError(f"{at.name} can be read but not changed; choose among {changeable}")
-        position = plain(position)
-        if position in POOLED:
-            raise PromptError(f"position {position!r} names no tokens to change; use 'last', 'all' or numbers")
-        made = shaped(at, values, features(self.anatomy, at), per_prompt=per_prompt)
-        if made.shape[2] == 1 and not np.isfinite(made).all():
-            raise SubjectError("the values have NaN or infinity; pass finite numbers")
-        return Edit(at, made, position, decoding, how)
+    # Sweeping ----------------------------------------------------------------------------------------
 
     def patch_sweep(
         self,

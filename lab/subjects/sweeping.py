@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.subjects import prefix
+from lab.subjects import prefix, progress
 from lab.subjects.errors import PromptError, SubjectError
-from lab.subjects.points import See, Site, features, require
+from lab.subjects.places import Site, features, require
+from lab.subjects.points import See
 from lab.subjects.prompts import Position, Prompt, resolve
 from lab.subjects.results import Sweep
 from lab.subjects.running import Runner
@@ -42,7 +43,7 @@ def patch_sweep(
     answers: tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray] | None,
 ) -> Sweep:
     """`Subject.patch_sweep`; see there."""
-    require(runner.anatomy, at.point, at.layers)
+    require(runner.outline, at.point, at.layers)
     if at.point in ("attn_pattern", "norm_out"):
         raise SubjectError(f"{at.name} cannot be swept; choose a residual stream, attn_out, mlp_out or head_out")
     good, bad = runner.encode(clean), runner.encode(corrupted)
@@ -76,7 +77,7 @@ class _Sweep:
         self.runner, self.at, self.clean, self.corrupted = runner, at, clean, corrupted
         self.source, self.target = source, target
         n = len(clean)
-        self.heads = tuple(at.heads or range(features(runner.anatomy, at)[0])) if at.point == "head_out" else None
+        self.heads = tuple(at.heads or range(features(runner.outline, at)[0])) if at.point == "head_out" else None
         # One unit is one patch: a layer, or a head of a layer. Sorted, so that neighbours skip the same layers below.
         self.units = [(k, h) for k in np.argsort(at.layers, kind="stable") for h in range(len(self.heads or (0,)))]
         self.answers = None
@@ -101,7 +102,11 @@ class _Sweep:
     def run(self) -> Sweep:
         pairs = [a if len(a) >= len(b) else b for a, b in zip(self.clean, self.corrupted, strict=True)]
         shares = self.shares = self.runner.may_share(max(map(len, pairs)))
-        self.runner.in_batches(pairs, lambda chosen: _Pairs(self, chosen).run(), copies=2, side="left", divisible=True)
+        patches = len(self.units) * int((self.target >= 0).sum())
+        with progress.of("patch sweep", total=patches, unit="patches") as self.advance:
+            self.runner.in_batches(
+                pairs, lambda chosen: _Pairs(self, chosen).run(), doing="", copies=2, side="left", divisible=True
+            )
         effect = self.effect if self.heads is not None else self.effect[:, 0]
         logits, difference = (effect, None) if self.answers is None else (None, effect)
         way = "shared prefix" if shares else "plain"
@@ -234,6 +239,7 @@ class _Pairs:
             found = self.sweep.measure(output.logits[:, -1], prompts * len(units))
             for (k, h), values in zip(units, np.split(found, len(units)), strict=True):
                 self.sweep.effect[k, h, j, prompts] = values
+            self.sweep.advance(len(found))
 
     def _writers(
         self, units: list[tuple[int, int]], clean: torch.Tensor, present: np.ndarray, columns: torch.Tensor

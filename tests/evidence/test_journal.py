@@ -10,7 +10,7 @@ import pytest
 
 from lab.estimate import Bar, Estimate
 from lab.evidence import Cell, Journal, Notebook, gather, read, write_tables
-from lab.evidence.journal import plain
+from lab.evidence.journal import SCHEMA, plain
 from lab.evidence.tables import summary_table
 
 
@@ -35,7 +35,7 @@ def test_every_event_is_on_disk_as_it_happens(notebook, tmp_path):
     notebook.finish("PASS", "because")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["started", "control", "report", "measured", "judged", "finished"]
-    assert all(line["schema"] == 1 and line["run"] == "run1" and line["cell"] == "A[x]" for line in lines)
+    assert all(line["schema"] == SCHEMA and line["run"] == "run1" and line["cell"] == "A[x]" for line in lines)
     assert lines == notebook.events
 
 

@@ -18,10 +18,10 @@ def seen(low=0.6, high=0.7):
 
 
 @pytest.fixture
-def suite(pytester):
+def suite(pytester, inner):
     def make(body, *arguments):
         pytester.makepyfile(test_suite=HEAD + body)
-        return pytester.runpytest_subprocess(*arguments)
+        return inner(*arguments)
 
     return make
 

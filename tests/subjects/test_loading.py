@@ -9,7 +9,7 @@ import torch
 from lab.organisms import folder
 from lab.subjects import LoadError, SubjectError, load, locate, wrap
 from lab.subjects.__main__ import main
-from lab.subjects.points import POINTS
+from lab.subjects.places import POINTS
 from tests.subjects.families import config, make
 
 

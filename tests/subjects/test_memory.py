@@ -1,6 +1,7 @@
 """Running out of memory makes batches smaller, not results wrong; what is written to disk never stays in memory."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from lab.subjects import OutOfMemory, SubjectError
+from lab.subjects import LoadError, OutOfMemory, SubjectError, load
+from lab.subjects.smaller import smaller, ways_out
 from lab.subjects.store import Store
 
 RNG = np.random.default_rng(5)
@@ -64,7 +66,7 @@ def test_sweeps_and_answers_step_down_too(short_of_memory):
 def test_at_one_prompt_it_is_an_error_that_names_what_to_do(short_of_memory):
     subject, limit = short_of_memory
     limit["rows"] = 0
-    with pytest.raises(OutOfMemory, match=r"on one prompt of 7 tokens .*bfloat16.*nf4.*cpu.*smaller model") as error:
+    with pytest.raises(OutOfMemory, match=r"on one prompt of 7 tokens .*bfloat16.*nf4.*smaller model") as error:
         subject.capture(ROWS, at=subject.resid_post())
     assert "\n" not in str(error.value)
 
@@ -141,3 +143,61 @@ print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, f
     grown, written = json.loads(done.stdout.splitlines()[-1])
     assert written == 20_000 * 62 * 32 * 4
     assert grown * 1024 < written / 4
+
+
+@pytest.fixture
+def small_gpu(monkeypatch):
+    """torch sees a GPU, and no model fits on it."""
+    import transformers
+
+    def move(model, device):
+        if device == "cuda":
+            cuda_error()
+        return model
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(transformers.PreTrainedModel, "to", move)
+
+
+def test_a_model_too_big_for_the_gpu_is_loaded_on_the_cpu_and_says_so(small_gpu):
+    subject = load("clinic-gpt2")
+    assert subject.device.type == "cpu"
+    assert subject.model.dtype == torch.float32
+    assert subject.notes == ["it does not fit into the memory of cuda, so it runs on the CPU"]
+
+
+def test_a_gpu_that_was_asked_for_is_not_left_but_the_way_out_is_told(small_gpu):
+    said = (
+        "does not fit into the memory of cuda; try .* or the CPU (pytest --lab-models clinic-opt --lab-load device=cpu)"
+    )
+    with pytest.raises(LoadError, match=re.escape(said).replace(r"\.\*", ".*")) as error:
+        load("clinic-opt", device="cuda")
+    assert "\n" not in str(error.value)
+
+
+def test_one_prompt_too_many_for_the_gpu_names_the_cpu_and_a_smaller_model(short_of_memory):
+    subject, limit = short_of_memory
+    limit["rows"] = 0
+    with pytest.raises(OutOfMemory, match=r"or a smaller model \(pytest --lab-models clinic-gemma\)$"):
+        subject.capture(ROWS, at=subject.resid_post())
+    assert ways_out("gpt2", "cuda") == (
+        "the CPU (pytest --lab-models gpt2 --lab-load device=cpu) or a smaller model "
+        "(pytest --lab-models EleutherAI/pythia-70m)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "less"),
+    [
+        ("EleutherAI/pythia-1b", "EleutherAI/pythia-410m"),
+        ("untrained:openai-community/gpt2-xl", "openai-community/gpt2-large"),
+        ("EleutherAI/pythia-14m", "clinic-gemma"),
+        ("somebody/a-model", "clinic-gemma"),
+        ("clinic-gpt2", None),
+        ("clinic-llama+to-b", None),
+    ],
+)
+def test_the_next_smaller_model_is_known(name, less):
+    assert smaller(name) == less
