@@ -1,4 +1,4 @@
-# make setup · make hypotheses · make test · make lint · make report · make organisms · make bench
+# make setup · make hypotheses · make test · make kills · make lint · make report · make organisms · make bench
 # Each sets up what it needs. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses test lint report organisms bench clean
+.PHONY: setup hypotheses test kills lint report organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -30,6 +30,10 @@ hypotheses: $(READY)
 # Two workers of one thread each fill two cores.
 test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ -n 2 $(ARGS)
+
+# Kills a suite at 50 random moments, alone and with workers, and holds what is resumed against an uninterrupted run.
+kills: $(READY)
+	$(BIN)/python -m pytest tests/plugin/test_resume.py -k killed --kills 50 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -13,6 +13,10 @@ settings.register_profile("lab", deadline=None)  # a first call imports scipy
 settings.load_profile("lab")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=3, help="how often a suite is killed and resumed, at least")
+
+
 class _OwnModules:
     """After an inner run, forgets the modules of temporary folders and no others: torch cannot be imported twice."""
 
@@ -37,7 +41,7 @@ def inner(pytester):
 
     def run(*arguments, alone=False):
         if alone or any(str(argument).startswith("-n") for argument in arguments):
-            return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments)
+            return pytester.runpytest_subprocess(*arguments)
         return pytester.runpytest_inprocess(*arguments)
 
     return run
@@ -45,6 +49,7 @@ def inner(pytester):
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch):
-    """Outer options must not reach inner runs."""
-    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+    """Outer options must not reach inner runs, which need no hypothesis: to import it takes half of their start."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)

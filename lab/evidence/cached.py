@@ -210,13 +210,17 @@ class CachedSubject(CachedSpeaker, Sites):
 
     @property
     def outline(self) -> Outline:
-        if self._loaded is None and self._outline is None:
+        known = self.kept_outline if self._loaded is None else None
+        made: Outline = self._subject().outline if known is None else known
+        return made
+
+    @property
+    def kept_outline(self) -> Outline | None:
+        """The outline that the cache holds, or None."""
+        if self._outline is None:
             found = self._found(self._outlined)
             self._outline = None if found is None else Outline.restored(found.facts["outline"])
-        if self._loaded is None and self._outline is not None:
-            return self._outline
-        made: Outline = self._subject().outline
-        return made
+        return self._outline
 
     @property
     def padding_side(self) -> Any:

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-RUNS_ON = ("lab-hypotheses", "numpy", "scipy", "scikit-learn", "pandas", "statsmodels", "pingouin", "torch", "transformers")
+RUNS_ON = tuple("lab-hypotheses numpy scipy scikit-learn pandas statsmodels pingouin torch transformers".split())
 
 
 def fingerprint(modules: tuple[str, ...], root: Path) -> str:

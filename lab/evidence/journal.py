@@ -65,12 +65,12 @@ class Journal:
             self._file = None
 
 
-def read(folder: Path, run: str | None = None) -> Iterator[dict[str, Any]]:
+def read(folder: str | Path, run: str | None = None) -> Iterator[dict[str, Any]]:
     """All events of a run (by default of every run), file by file in the order of their names.
 
     A torn line, which a killed process or a full disk may leave, is left out and said in a warning.
     """
-    for path in sorted(folder.glob(f"{run}-*.jsonl" if run else "*.jsonl")):
+    for path in sorted(Path(folder).glob(f"{run}-*.jsonl" if run else "*.jsonl")):
         for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
             try:
                 if line:

@@ -113,7 +113,9 @@ class Notebook:
         self.events: list[dict[str, Any]] = []
         self._journal, self._results, self._past = journal, results, past or Past()
         self._loops: set[str] = set()
-        self._begun, self._effort = time.monotonic(), dataclasses.asdict(DONE)
+        self._begun, self._before = time.monotonic(), dataclasses.asdict(DONE)
+        self.effort: dict[str, Any] = {}
+        """What the cell did with its subjects, once it is finished."""
         self._seconds: float | None = None
         self._write("started", **{k: v for k, v in dataclasses.asdict(cell).items() if k != "id"})
 
@@ -255,12 +257,13 @@ class Notebook:
         `shown` is how a failure was shown, for `replay`.
         """
         seconds = time.monotonic() - self._begun if self._seconds is None else self._seconds
+        self.effort = DONE.since(self._before)
         self._write(
             "failed" if verdict == "INVALID" else "finished",
             verdict=verdict,
             reason=reason,
             seconds=round(seconds, 3),
-            effort=DONE.since(self._effort),
+            effort=self.effort,
             shown=shown,
             replayed=self.replayed,
         )

@@ -21,10 +21,12 @@ class Past:
         self._items: dict[str, dict[str, dict[str, Any]]] = {}
         started: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for event in sorted(events, key=lambda event: str(event["time"])):
+            if event["schema"] != SCHEMA:
+                continue
             at = event["run"], event["cell"]
             if event["event"] == "started":
                 started[at] = []
-            if at not in started or event["key"] is None or event["schema"] != SCHEMA:
+            if at not in started or event["key"] is None:
                 continue
             started[at].append(dict(event))
             if event["event"] == "item":

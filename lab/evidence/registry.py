@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.evidence.files import write_whole
 from lab.evidence.journal import read
-from lab.evidence.tables import CellRecord, gather
+from lab.evidence.tables import CellRecord, experiment_files, gather
 
 
 @dataclass
@@ -56,13 +56,15 @@ def register(results: Path) -> list[RunRecord]:
 
 
 def _cell(cell: CellRecord) -> dict[str, Any]:
-    """What the registry keeps of a cell. Its experiment's files are those of `experiment_files`."""
+    """What the registry keeps of a cell."""
     numbers = {m.read.name: m.read.value for m in cell.measures}
+    files = [*experiment_files([cell]), *cell.plots.values()]
     return {
         "experiment": cell.experiment,
         "key": cell.key,
         "verdict": cell.shown_verdict,
         "measures": numbers,
+        "files": files,
         "replayed": cell.replayed,
         "registration": cell.registration,
     }

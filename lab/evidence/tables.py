@@ -19,7 +19,7 @@ from lab.estimate import Estimate
 from lab.evidence.files import file_name, write_whole
 from lab.evidence.journal import SCHEMA
 
-_RUN = ("run", "started", "seconds", "replayed", "effort", "rows", "notes")
+_RUN = ("run", "command", "started", "seconds", "replayed", "effort", "rows", "notes")
 """What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
 _TOLD = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
 KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
@@ -62,10 +62,11 @@ class CellRecord:
     notes: list[str] = field(default_factory=list)
     registration: str | None = None
     run: str = ""
+    command: str = ""
     started: str = ""
     seconds: float = 0.0
     replayed: str | None = None
-    effort: dict[str, int] = field(default_factory=dict)
+    effort: dict[str, float] = field(default_factory=dict)
     key: str | None = None
     verdict: str = "INVALID"
     reason: str = "it never finished: its process ended"
@@ -87,13 +88,17 @@ class CellRecord:
 def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
     """The cells of a journal, sorted by name. A cell that was started again is taken from its last start."""
     cells: dict[str, CellRecord] = {}
+    commands: dict[str, str] = {}
     for event in sorted(events, key=lambda event: str(event["time"])):  # stable: equal times keep their file's order
         key, kind = event["cell"], event["event"]
+        if kind == "run":
+            commands[event["run"]] = event["command"]
         if event["schema"] != SCHEMA or kind in ("run", "ended"):
             continue
         if kind == "started":
             told = {name: event[name] for name in _TOLD}
-            cells[key] = CellRecord(cell=key, run=event["run"], started=event["time"], **told)
+            command = commands.get(event["run"], "")
+            cells[key] = CellRecord(cell=key, run=event["run"], command=command, started=event["time"], **told)
             continue
         cell = cells[key]
         if kind == "measured":
@@ -217,6 +222,8 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         f"# {first.experiment}: {first.claim}",
         f"- Date: {begun:%Y-%m-%d}",
         f"- Duration: {spent / 60:.1f} minutes",
+        f"- Run: {first.run}",
+        f"- Command: `{first.command}`",
     ]
     output = [f"{first.experiment}: {first.claim}"]
     for cell in cells:

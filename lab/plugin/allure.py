@@ -9,8 +9,11 @@ from typing import Any
 
 import allure
 import pytest
+from allure_commons.logger import AllureFileLogger
+from allure_commons.model2 import Label, Status, StatusDetails, TestResult
+from allure_commons.utils import md5, now, uuid4
 
-from lab.evidence import Notebook, gather
+from lab.evidence import Cell, Notebook, gather
 from lab.evidence.tables import entry, summary_table
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
@@ -44,6 +47,26 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = Path(session.config.option.allure_report_dir or "")
     if folder.is_dir() and not session.config.stash[SETTINGS].is_worker:
         (folder / "categories.json").write_text(json.dumps(CATEGORIES, indent=1) + "\n")
+
+
+def show_lost(config: pytest.Config, cell: Cell, nodeid: str, reason: str) -> None:
+    """Writes the result of a cell whose workers died, which no worker could write; where Allure is on."""
+    folder = getattr(config.option, "allure_report_dir", None)
+    if not folder:
+        return
+    labels = [("epic", cell.phase), ("feature", cell.experiment), ("story", cell.claim), ("verdict", "INVALID")]
+    result = TestResult(
+        uuid=uuid4(),
+        name=f"{cell.id}: {cell.claim}",
+        fullName=nodeid,
+        historyId=md5(nodeid),
+        status=Status.BROKEN,
+        statusDetails=StatusDetails(message=f"lab.Invalid: {reason}"),
+        labels=[Label(name, value) for name, value in labels],
+        start=now(),
+        stop=now(),
+    )
+    AllureFileLogger(folder).report_result(result)
 
 
 def _show(notebook: Notebook) -> None:

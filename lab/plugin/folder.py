@@ -35,7 +35,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _writes(session: pytest.Session) -> bool:
-    return not session.config.option.collectonly and any(EXPERIMENT in item.stash for item in session.items)
+    works = not (session.config.option.collectonly or session.config.stash[SETTINGS].plan)
+    return works and any(EXPERIMENT in item.stash for item in session.items)
 
 
 @pytest.hookimpl(optionalhook=True)

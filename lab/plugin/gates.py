@@ -115,27 +115,28 @@ def refuse_cycles(needs: Mapping[str, tuple[str, ...]]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips a cell whose gate is closed, before any fixture of it is made."""
-    plan = item.config.stash.get(PLAN, {})
+    plan, settings = item.config.stash.get(PLAN, {}), item.config.stash[SETTINGS]
     planned = plan.get(item.nodeid)
-    why = closed(item.config, planned, plan) if planned else None
+    if planned is None or not planned.needs or settings.plan:  # `lab.plugin.plan` asks for itself
+        return
+    why = closed(item.config, planned, plan, outcomes(read(settings.results / "journal", settings.run)))
     if why is None:
         return
-    if not item.config.stash[SETTINGS].force:
+    if not settings.force:
         raise pytest.skip.Exception(f"gate closed: {why}; --lab-force opens it", _use_item_location=True)
     notebook = item.stash[NOTEBOOK]
     notebook.note(f"{FORCED}: {why}")
     notebook.report(**{FORCED: why})
 
 
-def closed(config: pytest.Config, planned: Planned, plan: Mapping[str, Planned]) -> str | None:
-    """What keeps a cell's gate closed, or None."""
-    if not planned.needs:
-        return None
+def closed(
+    config: pytest.Config, planned: Planned, plan: Mapping[str, Planned], ran: Mapping[str, Outcome]
+) -> str | None:
+    """What keeps a cell's gate closed, or None. `ran` are the cells of this run that came to something."""
     settings = config.stash[SETTINGS]
     journal = settings.results / "journal"
     if _EARLIER not in config.stash:
         config.stash[_EARLIER] = outcomes(event for event in read(journal) if event["run"] != settings.run)
-    ran = outcomes(read(journal, settings.run))
     here = {other.cell.id: other.cell for other in plan.values()}
     earlier = config.stash[_EARLIER]
     asked: dict[str, Asked] = {**earlier, **here}

@@ -12,7 +12,8 @@ from typing import Any
 class Outcome:
     """What a cell came to in one run.
 
-    `seconds` is what it took once its fixtures were made, None where its result was taken from an earlier run.
+    `seconds` is what it took once its fixtures were made, without loading models; None where its result was taken
+    from an earlier run.
     """
 
     id: str
@@ -37,13 +38,14 @@ def outcomes(events: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
         elif event["event"] in ("finished", "failed") and at in begun:
             start = begun[at]
             took = datetime.fromisoformat(event["time"]) - datetime.fromisoformat(ready[at])
+            loading = event.get("effort", {}).get("load_seconds", 0.0)
             found[event["cell"]] = Outcome(
                 id=event["cell"],
                 experiment=start["experiment"],
                 params=start["params"],
                 negative=start["negative"],
                 verdict=event["verdict"],
-                seconds=None if event.get("replayed") else took.total_seconds(),
+                seconds=None if event.get("replayed") else max(0.0, took.total_seconds() - loading),
             )
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -31,18 +31,20 @@ class SubjectPool:
 
     def get(self, name: str) -> Any:
         if name not in self._subjects:
-            from lab.evidence.cached import cached
-            from lab.subjects.identity import identity
-
-            options = options_for(name, self._options)
-
-            def load() -> Any:
-                from lab import subjects
-
-                return subjects.load(name, **options)
-
-            self._subjects[name] = cached(name, identity(name, options), load, self._cache)
+            self._subjects[name] = self.made(name, options_for(name, self._options))
         return self._subjects[name]
+
+    def made(self, name: str, options: dict[str, Any]) -> CachedSpeaker:
+        """The subject of this name, which is not loaded yet."""
+        from lab.evidence.cached import cached
+        from lab.subjects.identity import identity
+
+        def load() -> Any:
+            from lab import subjects
+
+            return subjects.load(name, **options)
+
+        return cached(name, identity(name, options), load, self._cache)
 
     def drop(self, name: str) -> None:
         subject = self._subjects.get(name)
@@ -50,6 +52,10 @@ class SubjectPool:
             return
         if getattr(subject, "n_parameters", 0) > KEEP_PARAMETERS:  # an API has none
             del self._subjects[name]
+
+
+POOL = pytest.StashKey[Callable[[Settings], SubjectPool]]()
+"""Makes another kind of pool, where the run is no ordinary one."""
 
 
 def check(settings: Settings) -> None:
@@ -96,6 +102,8 @@ def subject_pool(request: pytest.FixtureRequest) -> SubjectPool:
     from lab.evidence.cache import Cache, Mode
 
     settings = request.config.stash[SETTINGS]
+    if POOL in request.config.stash:
+        return request.config.stash[POOL](settings)
     return SubjectPool(settings.load, Cache(settings.results / "cache", cast(Mode, settings.cache)))
 
 

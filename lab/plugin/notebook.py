@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.evidence import Cell, Journal, Notebook, Past, machine
+from lab.evidence.throwaway import ThrowawayNotebook
 from lab.plugin.cells import EXPERIMENT, KNOBS, NEGATIVE
 from lab.plugin.experiment import experiment_of
 from lab.plugin.options import SEED, SETTINGS
@@ -81,7 +82,8 @@ def open_notebook(item: pytest.Item) -> Notebook:
             "@experiment(id=..., claim=..., phase=...)"
         )
     settings = item.config.stash[SETTINGS]
-    item.stash[NOTEBOOK] = Notebook(cell, item.config.stash[JOURNAL], settings.results, past(item.config))
+    kind = ThrowawayNotebook if settings.plan else Notebook
+    item.stash[NOTEBOOK] = kind(cell, item.config.stash[JOURNAL], settings.results, past(item.config))
     return item.stash[NOTEBOOK]
 
 

@@ -28,7 +28,7 @@ class Settings:
     those of the command line, which must exist. `load` is how models are loaded. `worker` is "main" outside
     of xdist. `seeds` are those under which each cell runs; `resume` goes on with what was interrupted, `cache`
     says whether what is known is read and kept. `force` opens every gate. `freeze` writes the lock and runs
-    nothing; `supersedes` names an earlier run that this one corrects.
+    nothing; `plan` says what would be done; `supersedes` names an earlier run that this one corrects.
     """
 
     models: tuple[str, ...] | None
@@ -44,6 +44,7 @@ class Settings:
     cache: str
     force: bool
     freeze: bool
+    plan: bool
     supersedes: str | None
 
     @property
@@ -132,6 +133,12 @@ def add(parser: pytest.Parser) -> None:
         "be held against",
     )
     group.addoption(
+        "--lab-plan",
+        action="store_true",
+        default=False,
+        help="run nothing and write nothing; say what a run would do: cells, models to load, passes, tokens, requests",
+    )
+    group.addoption(
         "--lab-supersedes",
         metavar="RUN",
         default=None,
@@ -160,6 +167,8 @@ def read(config: pytest.Config) -> Settings:
     models = tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip()))
     if config.option.lab_models is not None and not models:
         raise pytest.UsageError("--lab-models names no model; separate names by commas")
+    if config.option.lab_plan and config.option.lab_freeze:
+        raise pytest.UsageError("--lab-plan and --lab-freeze each say something else without a run; give one of them")
     standing = tuple(_override(text) for text in config.getini("lab_set"))
     asked = tuple(_override(text) for text in config.option.lab_set)
     folder = Path(config.option.lab_results or config.rootpath / config.getini("lab_results"))
@@ -181,6 +190,7 @@ def read(config: pytest.Config) -> Settings:
         cache=cache,
         force=config.option.lab_force or config.getini("lab_force"),
         freeze=config.option.lab_freeze,
+        plan=config.option.lab_plan,
         supersedes=config.option.lab_supersedes,
     )
 

@@ -14,6 +14,7 @@ from lab.plugin import (
     notebook,
     options,
     phases,
+    plan,
     progress,
     registration,
     resume,
@@ -36,6 +37,7 @@ PARTS = {
     "lab-devices": devices,
     "lab-workers": workers,
     "lab-progress": progress,
+    "lab-plan": plan,
 }
 
 

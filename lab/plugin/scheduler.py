@@ -124,11 +124,12 @@ class SubjectScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no t
         self._advance()
 
     def setup_took(self, nodeid: str, seconds: float) -> None:
-        """Tells how long a test's fixtures took, which is where subjects are loaded."""
+        """Tells how long a test spent on its fixtures, or on loading subjects; what it tells adds up."""
         index = self._index[nodeid]
-        self._setups[index], work = seconds, self._works[index]
-        if work.loads:
-            self._loads[work.group] = max(seconds, self._loads.get(work.group, 0.0))
+        self._setups[index] = took = self._setups.get(index, 0.0) + seconds
+        group = self._works[index].group
+        if self._works[index].loads:
+            self._loads[group] = max(took, self._loads.get(group, 0.0))
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
         self.node2pending[node].remove(item_index)

@@ -111,6 +111,8 @@ def pytest_runtest_makereport(
             report.verdict = "invalid"  # type: ignore[attr-defined]
             if not report.failed:
                 report.outcome, report.longrepr = "failed", f"INVALID: its verdict cannot be written: {fault}"
+        if call.when == "call" and NOTEBOOK in item.stash:  # for the scheduler
+            report.loading = item.stash[NOTEBOOK].effort.get("load_seconds", 0.0)  # type: ignore[attr-defined]
     return report
 
 

@@ -19,6 +19,7 @@ from _pytest.junitxml import xml_key
 from lab.evidence import Cell, Notebook, read
 from lab.evidence.files import write_whole
 from lab.evidence.journal import plain
+from lab.plugin.allure import show_lost
 from lab.plugin.gates import PLAN, Planned, prerequisites
 from lab.plugin.history import seconds
 from lab.plugin.notebook import JOURNAL
@@ -133,8 +134,9 @@ class Controller:
         return bool(getattr(self.config.pluginmanager.get_plugin("dsession"), "shouldstop", False))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self.scheduler is not None and report.when == "setup":
-            self.scheduler.setup_took(report.nodeid, report.duration)
+        if self.scheduler is not None:
+            loading = getattr(report, "loading", 0.0)  # most subjects are loaded when a test first needs them
+            self.scheduler.setup_took(report.nodeid, report.duration if report.when == "setup" else loading)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -176,6 +178,7 @@ class Controller:
         report.when, report.longrepr = "experiment", f"INVALID: {reason}"  # type: ignore[assignment]
         report.verdict = "invalid"  # type: ignore[attr-defined]
         cell, journal = self.plan[nodeid].cell, self.config.stash[JOURNAL]
+        show_lost(self.config, cell, nodeid, reason)
         events = read(self.settings.results / "journal", self.settings.run)
         if any(event["event"] == "started" and event["cell"] == cell.id for event in events):
             outcome: dict[str, Any] = {"verdict": "INVALID", "reason": reason, "shown": "", "replayed": None}

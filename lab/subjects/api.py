@@ -414,6 +414,7 @@ class ApiSubject:
                 "check that it speaks OpenAI's API and that the base_url is whole (most end in /v1)"
             )
         self._count(prompt_tokens=prompt, completion_tokens=completion)
+        DONE.tokens += prompt + completion
         if "logprobs" in sent and reply.top is None:
             return "logprobs"
         if completion > sent.get("max_completion_tokens", completion):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -123,8 +124,9 @@ def load(
     transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; see progress
     try:
         with progress.of(f"loading {name_or_path}"):
+            begun = time.monotonic()
             subject = _fitting(places, put_on, name_or_path)
-            DONE.loads += 1
+            DONE.loads, DONE.load_seconds = DONE.loads + 1, DONE.load_seconds + time.monotonic() - begun
     finally:
         if loud:
             transformers.utils.logging.enable_progress_bar()

@@ -111,6 +111,11 @@ class Runner:
         return device if device.type != "meta" else torch.device(self.model.device)
 
     @property
+    def place(self) -> str:
+        """The kind of device, as "cpu" or "cuda"."""
+        return self.device.type
+
+    @property
     def shares_prefix(self) -> bool:
         """Can tokens that several rows have in common be computed once? Tried out on the model when first asked."""
         if self._shares is None:
@@ -242,6 +247,22 @@ class Runner:
         DONE.tokens += ids.numel()
         with self.attending(attention) if attention else nullcontext():
             return self.model(input_ids=ids, attention_mask=mask, **extra)
+
+    def decode(
+        self, ids: torch.Tensor, mask: torch.Tensor, start: int, config: Any, sampling: Any, **extra: Any
+    ) -> torch.Tensor:
+        """What Hugging Face's decoding writes after these rows [n, new], of which a cache holds the first `start`."""
+        written = self.model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=sampling, **extra
+        )
+        new: torch.Tensor = written[:, ids.shape[1] :]
+        self.count_decoding(ids, start, new.shape[1])
+        return new
+
+    def count_decoding(self, ids: torch.Tensor, start: int, new: int) -> None:
+        """Passes of decoding: one over what no cache holds of the rows, then one for each new token but the last."""
+        DONE.passes += new
+        DONE.tokens += len(ids) * (ids.shape[1] - start + new - 1)
 
     def last_logits(self, output: Any, batch: Batch) -> torch.Tensor:
         """Logits after each prompt's last token, [n, vocab], of a pass that kept all or the last logits."""

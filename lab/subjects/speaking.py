@@ -89,11 +89,7 @@ def _decode(
         extra["past_key_values"] = _prefill(runner, batch, start, samples, plan)
     ids, mask = batch.ids.repeat(samples, 1), batch.mask.repeat(samples, 1)
     with runner.tapped(plan.taps(batch, start=start, copies=samples)), _own_decoding(runner.model):
-        written = runner.model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=sampling, **extra
-        )
-    new: torch.Tensor = written[:, batch.width :]
-    return new
+        return runner.decode(ids, mask, start, config, sampling, **extra)
 
 
 def _prefill(runner: Runner, batch: Batch, stop: int, samples: int, plan: Plan) -> Any:

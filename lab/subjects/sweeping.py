@@ -137,7 +137,7 @@ class _Pairs:
             self.cache = prefix.empty()
         # Patched runs come in groups of units. A group starts at its lowest block, from the stream that enters it.
         widest = (self.both.width - self.first) * self.n
-        room = min(PATCHED_TOKENS.get(self.runner.device.type, PATCHED_TOKENS["cuda"]), self.runner.tokens_per_batch)
+        room = min(PATCHED_TOKENS.get(self.runner.place, PATCHED_TOKENS["cuda"]), self.runner.tokens_per_batch)
         self.most = max(1, READ_TOKENS * self.runner.tokens_per_batch // (self.n * self.both.width))
         self.room, self.group = room, max(1, min(room // widest, self.most))
         self.streams: dict[int, torch.Tensor] = {}

@@ -113,6 +113,16 @@ def test_a_cell_whose_plot_is_gone_is_run_again(done, tmp_path):
     assert not again.replay()
 
 
+def test_a_journal_of_another_schema_is_not_repeated(done, tmp_path):
+    (path,) = (tmp_path / "journal").glob("*.jsonl")
+    lines = [{k: v for k, v in json.loads(line).items() if k != "key"} | {"schema": 1} for line in path.open()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"))
+    again.begin(PARTS)
+    assert not again.replay()
+    assert [cell.run for cell in gather(read(tmp_path / "journal"))] == ["20260102-000000-bbbb"]
+
+
 def test_two_loops_have_two_names(done, tmp_path):
     book = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"))
     book.begin(PARTS)

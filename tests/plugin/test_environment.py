@@ -21,6 +21,7 @@ def seen(low=0.6, high=0.7):
 MODEL = """
 @experiment(id="M", claim="c", phase="p")
 def test_m(model, evidence):
+    evidence.report(answers=model.choose(["one"], [" two", " three"]).picked)
     assert evidence.measure("x", seen()) > 0.55
 """
 

@@ -8,7 +8,7 @@ import pytest
 
 from lab.methods.planning import decide, overall
 
-QUICK = ("-p", "no:hypothesispytest", "-p", "no:cacheprovider")
+QUICK = ("-p", "no:cacheprovider")
 """Half of each worker's start is the import of hypothesis."""
 SUITE = """
 import pytest
@@ -58,11 +58,11 @@ WHY = {
 
 
 @pytest.fixture
-def run(pytester):
+def run(pytester, inner):
     def make(*arguments, suite=SUITE):
         pytester.makepyfile(test_suite=suite)
         pytester.makeconftest("import pytest\n" + NEGATIVE)
-        return pytester.runpytest_subprocess(*QUICK, *arguments)
+        return inner(*QUICK, *arguments)
 
     return make
 

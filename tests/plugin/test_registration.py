@@ -193,6 +193,10 @@ def test_every_run_enters_the_registry_and_none_leaves(run, pytester):
     assert os.uname().nodename == runs[0]["machine"]["name"]
     table = (pytester.path / "results" / "registry.md").read_text()
     assert f"| A[x] | {first} | ~~PASS~~ superseded | AUROC 0.65 |" in table
+    for file in runs[3]["cells"]["A[x]"]["files"]:
+        assert (pytester.path / "results" / file).is_file()
+    summary = (pytester.path / "results" / "p" / "a_summary.md").read_text()
+    assert f"- Run: {runs[3]['run']}\n- Command: `pytest -p no:cacheprovider --lab-supersedes {first}`\n" in summary
     registry.unlink()
     run("-k", "test_b")
     assert json.loads(registry.read_text())[:4] == runs

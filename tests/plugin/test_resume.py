@@ -1,11 +1,16 @@
 """A run that was killed goes on where it ended, and one that changed nothing does nothing."""
 
 import json
+import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -137,6 +142,17 @@ def test_every_line_of_a_real_journal_fits_the_schema(run, pytester):
     assert sum('"event": "run"' in line for line in lines) == len(list((pytester.path / "results/journal").iterdir()))
 
 
+def test_a_journal_is_read_in_the_line_that_the_docs_give(run, pytester, monkeypatch):
+    run()
+    text = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+    names = {}
+    monkeypatch.chdir(pytester.path)
+    exec(re.search(r"<!-- journal -->\n```python\n(.*?)```", text, re.DOTALL).group(1), names)
+    events = names["events"]
+    assert set(events[events.event == "finished"].verdict) == {"PASS", "FAIL", "INCONCLUSIVE"}
+    assert len(events[events.event == "failed"]) == 1
+
+
 # Kills ------------------------------------------------------------------------------------------------
 
 LOOPS = (
@@ -176,6 +192,8 @@ if plan and (os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"):
 
     def write(self, cell, event, **fields):
         left[0] -= 1
+        if left[0] == 0:
+            open("kills.txt", "a").write("x")
         if left[0] == 0 and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         line = whole(self, cell, event, **fields)
@@ -191,14 +209,22 @@ if plan and (os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"):
 
 
 def start(folder, kill="", *arguments):
-    """One attempt; its exit status."""
-    import os
-
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--lab-resume", *arguments]
-    environment = os.environ | {"KILL": kill, "RAN": os.devnull}
+    """Begins one attempt, to be killed at an event where `kill` says so."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        [*command, "--lab-resume", *arguments],
+        cwd=folder,
+        env=os.environ | {"KILL": kill, "RAN": os.devnull},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
+
+
+def finish(process):
+    output = process.communicate()[0].decode()
+    assert process.returncode == 0, output
+    return output
 
 
 def done(folder):
@@ -206,61 +232,63 @@ def done(folder):
     counts = {}
     for path in (folder / "results" / "journal").glob("*.jsonl"):
         for line in path.read_text().splitlines():
-            try:
+            with suppress(ValueError):
                 event = json.loads(line)
-            except ValueError:
-                continue
-            if event["event"] == "item":
-                at = event["cell"], event["work"], event["item"]
-                counts[at] = counts.get(at, 0) + 1
+                if event["event"] == "item":
+                    at = event["cell"], event["work"], event["item"]
+                    counts[at] = counts.get(at, 0) + 1
     return counts
 
 
+def plots(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in (folder / "results").rglob("*.png")}
+
+
 @pytest.fixture
-def whole(pytester):
-    """An uninterrupted run in a folder of its own, and an empty folder to be interrupted in."""
-    for name in ("whole", "killed"):
+def make(pytester):
+    """A folder with the suite that is to be killed."""
+
+    def new(name):
         folder = pytester.mkdir(name)
         (folder / "test_suite.py").write_text(LOOPS)
         (folder / "conftest.py").write_text(KILLER)
         (folder / "pytest.ini").write_text("[pytest]\n")
-    process = start(pytester.path / "whole")
-    output = process.communicate()[0].decode()
-    assert process.returncode == 0, output
-    return pytester.path / "whole", pytester.path / "killed"
+        return folder
+
+    return new
 
 
-def check(folders, kills, workers):
-    """Kills one attempt after another, lets the last one end, and holds it against the uninterrupted run."""
-    whole, killed = folders
-    rng = random.Random(len(kills))
-    for kind in kills:
-        if kind == "time":
-            process = start(killed, "", *workers)
-            time.sleep(rng.uniform(0.3, 2.0))
-            import os
-
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        else:
-            process = start(killed, f"{rng.randrange(1, 60)} {kind}", *workers)
+def kill_once(folder, rng, workers):
+    """One attempt that is killed: at an event, or at a moment. Whether it was before its end."""
+    kind = rng.choice(["torn", "before", "after", "time"])
+    before = (folder / "kills.txt").stat().st_size if (folder / "kills.txt").exists() else 0
+    if kind == "time":
+        process = start(folder, "", *workers)
+        time.sleep(rng.uniform(0.4, 2.0))
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    process = start(killed, "", *workers)
-    output = process.communicate()[0].decode()
-    assert process.returncode == 0, output
-    for name in TABLES:
-        assert (killed / "results" / name).read_bytes() == (whole / "results" / name).read_bytes(), output
-    assert done(killed) == done(whole)
-    assert set(done(whole).values()) == {1}
-    assert len(done(whole)) == 4 * 9
-    plots = [
-        {path.relative_to(f): path.read_bytes() for path in (f / "results" / "plots").rglob("*.png")} for f in folders
-    ]
-    assert plots[0] == plots[1]
+        return process.returncode == -signal.SIGKILL
+    start(folder, f"{rng.randrange(1, 70)} {kind}", *workers).communicate()
+    return (folder / "kills.txt").exists() and (folder / "kills.txt").stat().st_size > before
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
-def test_killed_and_resumed_equals_uninterrupted(whole, workers):
-    check(whole, ["torn", "before", "after", "time"], workers)
+def test_killed_and_resumed_equals_uninterrupted(make, workers, request):
+    """`make kills` does it 50 times each."""
+    whole, rng = make("whole"), random.Random(f"{workers}")
+    finish(start(whole))
+    assert set(done(whole).values()) == {1}
+    assert len(done(whole)) == 4 * 9
+    left = request.config.getoption("--kills")
+    for number in count():
+        folder = make(f"killed{number}")
+        for _ in range(4):
+            left -= kill_once(folder, rng, workers)
+        output = finish(start(folder, "", *workers))
+        for name in TABLES:
+            assert (folder / "results" / name).read_bytes() == (whole / "results" / name).read_bytes(), output
+        assert done(folder) == done(whole), output
+        assert plots(folder) == plots(whole)
+        if left <= 0:
+            return

@@ -202,7 +202,7 @@ def test_the_journal_says_how_long_a_cell_took_without_its_fixtures():
     assert history.outcomes(ran + again + killed)["E[a]"].verdict == "FAIL"
 
 
-QUICK = ("-p", "no:hypothesispytest", "-p", "no:cacheprovider")
+QUICK = ("-p", "no:cacheprovider")
 """Half of each worker's start is the import of hypothesis."""
 HEAD = """
 import os, signal, time
@@ -307,7 +307,7 @@ def test_a_cell_that_took_its_worker_down_is_run_again(suite, pytester):
 
 @pytest.mark.parametrize("workers", [("-n2",), ("-n3", "--max-worker-restart=0")], ids=["replaced", "taken over"])
 def test_a_cell_that_takes_two_workers_down_is_invalid_and_the_others_go_on(suite, pytester, workers):
-    result, noted = suite(CRASH.replace("TWICE", "True"), "--junitxml=junit.xml", *workers)
+    result, noted = suite(CRASH.replace("TWICE", "True"), "--junitxml=junit.xml", "--alluredir=allure", *workers)
     assert result.parseoutcomes() == {"passed": 3, "errors": 1}
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert Counter(line for line in noted if line.startswith("run")) == {"run a": 1, "run b": 2, "run c": 1}
@@ -321,6 +321,11 @@ def test_a_cell_that_takes_two_workers_down_is_invalid_and_the_others_go_on(suit
         "test_e[a]": [], "test_e[b]": ["error"], "test_e[c]": [], "test_ordinary": [],
     }  # fmt: skip
     assert re.search(why, junit["test_e[b]"][0].text)
+    shown = [json.loads(path.read_text()) for path in (pytester.path / "allure").glob("*-result.json")]
+    (lost,) = [one for one in shown if one["status"] == "broken"]
+    assert len(shown) == 4
+    assert lost["name"] == "E[b]: c"
+    assert re.fullmatch(f"lab.Invalid: {why}", lost["statusDetails"]["message"])
 
 
 def test_what_no_worker_was_left_to_run_is_named(suite, pytester):
