@@ -54,6 +54,7 @@ WAITING = """
 @experiment(id="W", claim="c", phase="p")
 def test_waiting(evidence):
     if Path("wait").exists():
+        Path("waiting").touch()
         time.sleep(60)
     assert evidence.measure("x", seen()) > 0.55
 
@@ -69,7 +70,7 @@ def test_two_runs_do_not_share_a_results_folder(suite, pytester, workers):
     first = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL)
     try:
         holder, begun = pytester.path / "results" / ".running.json", time.monotonic()
-        while not holder.exists() and time.monotonic() - begun < 30:
+        while not (pytester.path / "waiting").exists() and time.monotonic() - begun < 30:
             time.sleep(0.05)
         (pytester.path / "wait").unlink()
         since = json.loads(holder.read_text())["since"]
