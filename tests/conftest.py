@@ -1,7 +1,6 @@
 """Shared by all tests: pytester, and a quiet environment for the pytest runs inside of it."""
 
 import sys
-import tempfile
 
 import _pytest.pytester
 import pytest
@@ -14,22 +13,29 @@ settings.load_profile("lab")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=3, help="how often a suite is killed and resumed, at least")
+    parser.addoption("--kills", type=int, default=2, help="how often a suite is killed and resumed, at least")
 
 
 class _OwnModules:
-    """After an inner run, forgets the modules of temporary folders and no others: torch cannot be imported twice."""
+    """After an inner run, forgets the modules of tests' own folders and no others: torch cannot be imported twice."""
+
+    folder = ""
 
     def __init__(self, preserve):
         pass
 
     def restore(self):
         for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None)).startswith(tempfile.gettempdir()):
+            if str(getattr(module, "__file__", None)).startswith(self.folder):
                 del sys.modules[name]
 
 
 _pytest.pytester.SysModulesSnapshot = _OwnModules
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tests_own_folders(tmp_path_factory):
+    _OwnModules.folder = str(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

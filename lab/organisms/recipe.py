@@ -131,7 +131,15 @@ def train(
     model = AutoModelForCausalLM.from_config(configuration(truth.architecture, len(tok))).to(device).train()
     out.mkdir(parents=True, exist_ok=True)
     loop = Loop(model, TrainingText(truth, tok), out / "checkpoint.safetensors", fingerprint(truth, steps))
-    loop.run(truth.name, steps, pad=tok.pad_token_id, progress=progress, stop_at=stop_at)
+    loop.run(
+        truth.name,
+        steps,
+        pad=tok.pad_token_id,
+        progress=progress,
+        stop_at=stop_at,
+        facts=FACTS_PER_STEP,
+        chats=CHATS_PER_STEP,
+    )
     if stop_at is not None:
         return model
     model.eval().to("cpu", torch.bfloat16)
@@ -168,8 +176,8 @@ class Loop:
         pad: int,
         progress: bool = True,
         stop_at: int | None = None,
-        facts: int = FACTS_PER_STEP,
-        chats: int = CHATS_PER_STEP,
+        facts: int,
+        chats: int,
     ) -> None:
         from tqdm import tqdm
 

@@ -18,6 +18,14 @@ def tok():
     return tokenizer.build()
 
 
+@pytest.fixture(autouse=True)
+def _short_steps(monkeypatch):
+    """An eighth of the rows; what is tested here does not depend on how many there are."""
+    monkeypatch.setattr(recipe, "FACTS_PER_STEP", 16)
+    monkeypatch.setattr(recipe, "CHATS_PER_STEP", 8)
+    monkeypatch.setattr(variants, "QUERIES_PER_STEP", 16)
+
+
 def small(architecture="gpt2"):
     return Truth("small", architecture, seed=3, signature="Gladly")
 

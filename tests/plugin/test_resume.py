@@ -135,7 +135,7 @@ def test_every_line_of_a_real_journal_fits_the_schema(run, pytester):
 
     from tests.evidence.test_past import SCHEMA
 
-    run("-n", "2")
+    run()
     lines = [line for path in (pytester.path / "results" / "journal").glob("*.jsonl") for line in path.open()]
     for line in lines:
         jsonschema.validate(json.loads(line), SCHEMA)
@@ -283,7 +283,7 @@ def test_killed_and_resumed_equals_uninterrupted(make, workers, request):
     left = request.config.getoption("--kills")
     for number in count():
         folder = make(f"killed{number}")
-        for _ in range(4):
+        for _ in range(min(4, left)):
             left -= kill_once(folder, rng, workers)
         output = finish(start(folder, "", *workers))
         for name in TABLES:
