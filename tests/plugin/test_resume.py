@@ -285,7 +285,8 @@ def test_killed_and_resumed_equals_uninterrupted(make, workers, request):
         folder = make(f"killed{number}")
         for _ in range(min(4, left)):
             left -= kill_once(folder, rng, workers)
-        output = finish(start(folder, "", *workers))
+        resumed_with = rng.choice([[], ["-n", "3"]]) if workers else []  # also another number than before
+        output = finish(start(folder, "", *resumed_with))
         for name in TABLES:
             assert (folder / "results" / name).read_bytes() == (whole / "results" / name).read_bytes(), output
         assert done(folder) == done(whole), output
