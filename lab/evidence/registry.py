@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.evidence.files import write_whole
 from lab.evidence.journal import read
-from lab.evidence.tables import CellRecord, experiment_files, gather
+from lab.evidence.tables import CellRecord, experiment_paths, gather
 
 
 @dataclass
@@ -58,7 +58,7 @@ def register(results: Path) -> list[RunRecord]:
 def _cell(cell: CellRecord) -> dict[str, Any]:
     """What the registry keeps of a cell."""
     numbers = {m.read.name: m.read.value for m in cell.measures}
-    files = [*experiment_files([cell]), *cell.plots.values()]
+    files = [*experiment_paths(cell), *cell.plots.values()]
     return {
         "experiment": cell.experiment,
         "key": cell.key,

@@ -209,13 +209,19 @@ def write_tables(cells: list[CellRecord], results: Path) -> list[Path]:
     return [write_whole(results / name, text.encode()) for name, text in files.items()]
 
 
+def experiment_paths(cell: CellRecord) -> tuple[str, str, str]:
+    """Where a cell's experiment has its summary, its results and its output, in the results folder."""
+    stem = f"{file_name(cell.phase).replace('-', '_')}/{file_name(cell.experiment).lower()}"
+    return f"{stem}_summary.md", f"{stem}_results.json", f"{stem}_output.txt"
+
+
 def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
     """An experiment's summary, raw results and readable output, as PHASE/ID_summary.md, ID_results.json, ID_output.txt.
 
     These hold dates and durations, and the raw rows.
     """
     first = cells[0]
-    stem = f"{file_name(first.phase).replace('-', '_')}/{file_name(first.experiment).lower()}"
+    summary_file, results_file, output_file = experiment_paths(first)
     begun = min(datetime.fromisoformat(cell.started) for cell in cells)
     spent = sum(cell.seconds for cell in cells)
     summary = [
@@ -238,9 +244,9 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         output += [f"{cell.shown_verdict} after {cell.seconds:.1f} s: {cell.reason}"]
     results = [entry(cell) | {name: getattr(cell, name) for name in _RUN} for cell in cells]
     return {
-        f"{stem}_summary.md": "\n".join(summary) + "\n",
-        f"{stem}_results.json": _json(results),
-        f"{stem}_output.txt": "\n".join(output) + "\n",
+        summary_file: "\n".join(summary) + "\n",
+        results_file: _json(results),
+        output_file: "\n".join(output) + "\n",
     }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lab.evidence import gather, read
 from lab.evidence.files import write_whole
 from lab.methods.planning import NOT_RUN, PHASES, Decision, decide, overall
 from lab.plugin.options import SETTINGS
+from lab.plugin.summary import CELLS
 
 _DECIDED = pytest.StashKey[tuple[dict[str, str], Decision]]()
 
@@ -19,9 +19,7 @@ _DECIDED = pytest.StashKey[tuple[dict[str, str], Decision]]()
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     settings = session.config.stash[SETTINGS]
-    if settings.is_worker:
-        return
-    cells = [cell for cell in gather(read(settings.results / "journal", settings.run)) if cell.negative is None]
+    cells = [cell for cell in session.config.stash.get(CELLS, []) if cell.negative is None]
     verdicts = {name: overall(cell.verdict for cell in cells if cell.experiment == name) for name in PHASES}
     if set(verdicts.values()) == {NOT_RUN}:
         return

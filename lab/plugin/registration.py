@@ -33,13 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def settle(item: pytest.Function, notebook: Notebook, data: Mapping[str, str]) -> None:
     """Under --lab-freeze, writes down what the cell claims and skips it; else says how it stands to the lock."""
-    now = claims(item, notebook, data)
-    if item.config.stash[SETTINGS].freeze:
-        notebook.registered(now)
-        pytest.skip("registered; --lab-freeze runs nothing")
     lock = item.config.stash[_LOCK]
+    if item.config.stash[SETTINGS].freeze:
+        notebook.registered(claims(item, notebook, data))
+        pytest.skip("registered; --lab-freeze runs nothing")
     if lock is not None:
-        notebook.registration(registration.compare(lock, notebook.cell.id, now))
+        notebook.registration(registration.compare(lock, notebook.cell.id, claims(item, notebook, data)))
 
 
 def claims(item: pytest.Function, notebook: Notebook, data: Mapping[str, str]) -> Registered:

@@ -14,7 +14,7 @@ from lab.evidence.tables import KNOWN, NOT_REFUTED, over_seeds
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
 
-_CELLS = pytest.StashKey[list[CellRecord]]()
+CELLS = pytest.StashKey[list[CellRecord]]()
 _FAULT = pytest.StashKey[str]()
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "purple", "INVALID": "red", "SKIPPED": "yellow"}
 
@@ -24,7 +24,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     settings = session.config.stash[SETTINGS]
     if settings.is_worker:
         return
-    session.config.stash[_CELLS] = cells = gather(read(settings.results / "journal", settings.run))
+    session.config.stash[CELLS] = cells = gather(read(settings.results / "journal", settings.run))
     if cells:
         try:
             write_tables(cells, settings.results)
@@ -36,7 +36,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    cells = config.stash.get(_CELLS, [])
+    cells = config.stash.get(CELLS, [])
     if not cells:
         return
     terminalreporter.section("hypotheses")
