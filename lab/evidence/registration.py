@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.evidence.digest import digest
 from lab.evidence.files import write_whole
+from lab.evidence.journal import plain
 
 LOCK = "preregistration.json"
 AS_REGISTERED, EXPLORATORY = "as registered", "exploratory"
@@ -39,7 +40,7 @@ class BrokenLock(Exception):
 def freeze(path: Path, cells: Mapping[str, Registered], commit: str | None) -> Path:
     """Writes or extends the lock: these cells are put in, cells that it had and that are not among them stay."""
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cells": {}, "replaced": []}
-    fresh = {name: json.loads(json.dumps(asdict(cell))) for name, cell in cells.items()}
+    fresh = {name: plain(asdict(cell)) for name, cell in cells.items()}
     kept = before["cells"] | fresh
     replaced = [*before["replaced"], {"hash": before["hash"], "frozen": before["frozen"]}] if before["cells"] else []
     lock = {
@@ -76,15 +77,16 @@ def compare(lock: Mapping[str, Registered], name: str, now: Registered) -> str:
     then = lock.get(name)
     if then is None:
         return EXPLORATORY
+    before, after = plain(asdict(then)), plain(asdict(now))
     changes = [
-        f"{field} {_shown(old)} -> {_shown(new)}"
-        for field, old in asdict(then).items()
-        if digest(new := json.loads(json.dumps(asdict(now)[field]))) != digest(json.loads(json.dumps(old)))
+        f"{field} {_shown(old)} -> {_shown(after[field])}"
+        for field, old in before.items()
+        if digest(old) != digest(after[field])
     ]
     return f"changed since: {'; '.join(changes)}" if changes else AS_REGISTERED
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return " and ".join(map(str, value)) or "none"
     return json.dumps(value) if isinstance(value, Mapping) else str(value)

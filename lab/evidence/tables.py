@@ -151,6 +151,14 @@ class OverSeeds:
     values: tuple[float, ...]
     verdicts: dict[str, int]
 
+    @property
+    def shown(self) -> str:
+        return f"{self.mean:.4g} ± {self.std:.2g}"
+
+    @property
+    def shown_verdicts(self) -> str:
+        return ", ".join(f"{n} {verdict}" for verdict, n in self.verdicts.items())
+
 
 def over_seeds(cells: list[CellRecord]) -> list[OverSeeds]:
     """Mean and std over seeds of every measure of cells that ran under at least two."""
@@ -175,9 +183,7 @@ def over_seeds(cells: list[CellRecord]) -> list[OverSeeds]:
 
 
 def _seeds_row(one: OverSeeds) -> list[str]:
-    value = f"{one.mean:.4g} ± {one.std:.2g}"
-    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in one.verdicts.items())
-    return [f"{one.cell} over {len(one.seeds)} seeds", one.measure, value, "", "", "", verdicts]
+    return [f"{one.cell} over {len(one.seeds)} seeds", one.measure, one.shown, "", "", "", one.shown_verdicts]
 
 
 def _row(cell: CellRecord, measure: Measure | None) -> list[str]:

@@ -147,8 +147,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     settings = node.config.stash[SETTINGS]
-    command = ["pytest", *map(str, node.config.invocation_params.args)]
-    node.workerinput |= {"lab_run": settings.run, "lab_results": str(settings.results), "lab_command": command}
+    told = {"lab_run": settings.run, "lab_results": str(settings.results), "lab_command": list(settings.command)}
+    node.workerinput |= told
 
 
 @pytest.hookimpl(optionalhook=True)

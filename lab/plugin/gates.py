@@ -13,6 +13,7 @@ from lab.plugin.cells import EXPERIMENT, usage_errors
 from lab.plugin.history import Outcome, outcomes
 from lab.plugin.notebook import NOTEBOOK, cell_of
 from lab.plugin.options import SETTINGS
+from lab.plugin.summary import CELLS
 
 FORCED = "gate forced open"
 """Under this name a cell reports what would have closed its gate."""
@@ -155,9 +156,8 @@ def closed(
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Says which gates were forced open."""
-    settings = config.stash[SETTINGS]
-    if not settings.force:
+    if not config.stash[SETTINGS].force:
         return
-    for event in read(settings.results / "journal", settings.run):
-        if event["event"] == "report" and FORCED in event["values"]:
-            terminalreporter.write_line(f"{FORCED}: {event['cell']}, though {event['values'][FORCED]}", yellow=True)
+    for cell in config.stash.get(CELLS, []):
+        if FORCED in cell.reported:
+            terminalreporter.write_line(f"{FORCED}: {cell.cell}, though {cell.reported[FORCED]}", yellow=True)

@@ -17,17 +17,11 @@ _PAST = pytest.StashKey[Past]()
 
 def pytest_configure(config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
-    command = getattr(config, "workerinput", {}).get("lab_command") or command_of(config)
 
     def header() -> dict[str, object]:
-        return machine.describe(command, config.rootpath) | {"supersedes": settings.supersedes}
+        return machine.describe(settings.command, config.rootpath) | {"supersedes": settings.supersedes}
 
     config.stash[JOURNAL] = Journal(settings.results / "journal", settings.run, settings.worker, header)
-
-
-def command_of(config: pytest.Config) -> list[str]:
-    """The command line of this run."""
-    return ["pytest", *map(str, config.invocation_params.args)]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -28,7 +28,8 @@ class Settings:
     those of the command line, which must exist. `load` is how models are loaded. `worker` is "main" outside
     of xdist. `seeds` are those under which each cell runs; `resume` goes on with what was interrupted, `cache`
     says whether what is known is read and kept. `force` opens every gate. `freeze` writes the lock and runs
-    nothing; `plan` says what would be done; `supersedes` names an earlier run that this one corrects.
+    nothing; `plan` says what would be done; `supersedes` names an earlier run that this one corrects. `command` is
+    the command line, on a worker the controller's.
     """
 
     models: tuple[str, ...] | None
@@ -46,6 +47,7 @@ class Settings:
     freeze: bool
     plan: bool
     supersedes: str | None
+    command: tuple[str, ...]
 
     @property
     def replays(self) -> bool:
@@ -192,6 +194,7 @@ def read(config: pytest.Config) -> Settings:
         freeze=config.option.lab_freeze,
         plan=config.option.lab_plan,
         supersedes=config.option.lab_supersedes,
+        command=tuple(worker.get("lab_command") or ("pytest", *map(str, config.invocation_params.args))),
     )
 
 

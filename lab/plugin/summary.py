@@ -52,9 +52,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             colour = "red"
         terminalreporter.write_line(row[-1], **({colour: True} if colour else {}))
     for one in over_seeds(cells):
-        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in one.verdicts.items())
-        shown = f"{one.measure} {one.mean:.4g} ± {one.std:.2g} (n={len(one.values)} seeds)"
-        terminalreporter.write_line(f"{one.cell}: {shown}: {verdicts}")
+        shown = f"{one.measure} {one.shown} (n={len(one.values)} seeds)"
+        terminalreporter.write_line(f"{one.cell}: {shown}: {one.shown_verdicts}")
     for cell in cells:
         if cell.verdict in ("INCONCLUSIVE", "INVALID"):
             terminalreporter.write_line(f"{cell.verdict} {cell.cell}: {cell.reason}")
