@@ -71,13 +71,19 @@ class Estimate:
         Printed after the value; "%" prints fractions as percentages.
     name
         What was measured; `evidence.measure` fills it in.
+    bounds
+        The range of the measure, as (0, 1) for AUROC or (-1, 1) for a correlation. A bar that no value
+        could pass or fail is then an error, as 55 is for a share.
+    doubt
+        Why nothing can be decided on it, where that is so: "the fit did not converge", "the classes are
+        perfectly separated". Every verdict is then INCONCLUSIVE, with this reason.
 
     Raises
     ------
     ValueError
-        For NaN, infinity, `low > high`, a value outside its interval, or n < 1; the text names the
-        estimate. An interval from fewer data than a method needs does not exist: say INCONCLUSIVE by
-        not asserting it, or collect more.
+        For NaN, infinity, `low > high`, a value outside its interval or its bounds, or n < 1; the text
+        names the estimate. So for a bar that lies outside the bounds. An interval from fewer data than a
+        method needs does not exist: say INCONCLUSIVE by not asserting it, or collect more.
     """
 
     value: float
@@ -89,6 +95,8 @@ class Estimate:
     p: float | None = None
     unit: str = ""
     name: str = field(default="", compare=False)
+    bounds: tuple[float, float] | None = None
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         me = f"estimate {self.name or self.method!r}"
@@ -109,16 +117,21 @@ class Estimate:
         slack = 1e-9 * max(1.0, abs(self.value))  # rounding inside a method is not an error
         if not self.low - slack <= self.value <= self.high + slack:
             raise ValueError(f"the {me} has its value {self.value} outside its interval [{self.low}, {self.high}]")
+        if self.bounds is not None:
+            least, most = (_number(f"a bound of the {me}", bound) for bound in self.bounds)
+            object.__setattr__(self, "bounds", (least, most))
+            if not least - slack <= self.value <= most + slack:
+                raise ValueError(f"the {me} is {self.value}, but its measure lies between {least:g} and {most:g}")
 
     # The claims one can make -------------------------------------------------------------------------
 
     def __gt__(self, bar: float | Bar) -> Verdict:
         """The claim that the truth lies above `bar`."""
-        return self._decided(Verdict._of_bar(self, _as_bar(bar), ">"))
+        return self._decided(Verdict._of_bar(self, self._possible(_as_bar(bar)), ">"))
 
     def __lt__(self, bar: float | Bar) -> Verdict:
         """The claim that the truth lies below `bar`."""
-        return self._decided(Verdict._of_bar(self, _as_bar(bar), "<"))
+        return self._decided(Verdict._of_bar(self, self._possible(_as_bar(bar)), "<"))
 
     def within(self, low: float, high: float) -> Verdict:
         """The claim of equivalence: that the truth lies strictly between two bounds.
@@ -128,7 +141,22 @@ class Estimate:
         """
         if not _number("the lower bound", low) < _number("the upper bound", high):
             raise ValueError(f"within({low}, {high}): the lower bound must be below the upper one")
+        if self.bounds is not None and low < self.bounds[0] and high > self.bounds[1]:
+            raise ValueError(f"within({low}, {high}): {self._range()}, so nothing could refute this")
         return self._decided(Verdict._of_band(self, float(low), float(high)))
+
+    def _possible(self, bar: Bar) -> Bar:
+        """The bar, where it leaves room for both outcomes."""
+        if self.bounds is not None:
+            for edge in bar.edges:
+                if not self.bounds[0] <= edge <= self.bounds[1]:
+                    hint = f"; did you mean {edge / 100:g}?" if 1 < edge <= 100 and self.bounds[1] == 1 else ""
+                    raise ValueError(f"a bar of {edge:g} is out of range: {self._range()}{hint}")
+        return bar
+
+    def _range(self) -> str:
+        assert self.bounds is not None
+        return f"{self.name or 'the measure'} lies between {self.bounds[0]:g} and {self.bounds[1]:g}"
 
     def _decided(self, verdict: Verdict) -> Verdict:
         """Called with every verdict on this estimate, so that a notebook can keep it."""
@@ -158,7 +186,7 @@ class Estimate:
         raise TypeError("an estimate is neither true nor false: hold it against a bar, as in `assert estimate > 0.55`")
 
     def _key(self) -> tuple[Any, ...]:
-        return (self.value, self.low, self.high, self.n, self.method, self.level, self.p, self.unit)
+        return (self.value, self.low, self.high, self.n, self.method, self.level, self.p, self.unit, self.doubt)
 
     # How it reads ------------------------------------------------------------------------------------
 
@@ -189,7 +217,7 @@ class Verdict:
     Truthy on PASS, falsy on FAIL; asking an INCONCLUSIVE verdict for its truth raises `Inconclusive`,
     so that a plain `assert` does the right thing. Decided by the whole interval: an interval that
     touches the bar straddles it, and one without width decides nothing, because it says that the
-    method had no spread to measure, not that the truth is known.
+    method had no spread to measure, not that the truth is known. Nor does an estimate in `doubt`.
 
     Attributes
     ----------
@@ -270,7 +298,9 @@ class Verdict:
         nearest: float | None,
     ) -> Verdict:
         reason = f"{estimate} {said[outcome]}"
-        if estimate.low == estimate.high:
+        if estimate.doubt:
+            outcome, reason = "INCONCLUSIVE", f"{estimate} decides nothing: {estimate.doubt}"
+        elif estimate.low == estimate.high:
             outcome = "INCONCLUSIVE"
             reason = f"{estimate} has an interval without width, which decides nothing: the data show no variation"
         elif outcome == "INCONCLUSIVE" and nearest is not None:

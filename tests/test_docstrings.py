@@ -6,7 +6,14 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["lab.estimate", "lab.stats.intervals", "lab.stats.auroc", "lab.subjects.options"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lab.estimate",
+        "lab.subjects.options",
+        *(f"lab.stats.{name}" for name in ("shares", "means", "correlations", "auroc", "resampling")),
+    ],
+)
 def test_examples_print_what_they_say(name):
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.estimate import Estimate
-from lab.stats import paired_difference, proportion
+from lab.stats.intervals import paired_difference, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,13 +93,13 @@ def changes(
     if right.shape != (len(base),):
         raise ValueError(f"{len(base)} prompts need {len(base)} marks of being answered, not {right.shape}")
     return PatchingEffect(
-        rate=proportion(changed),
-        random_rate=proportion(noise),
-        answered_rate=proportion(right),
+        rate=wilson(changed),
+        random_rate=wilson(noise),
+        answered_rate=wilson(right),
         excess=paired_difference(changed & right, noise & right),
         identity_rate=float(_differ(base, identity).mean()),
-        restored_rate=proportion(changed & ~_differ(clean, patched)),
-        random_restored_rate=proportion(noise & ~_differ(clean, random)),
+        restored_rate=wilson(changed & ~_differ(clean, patched)),
+        random_restored_rate=wilson(noise & ~_differ(clean, random)),
     )
 
 

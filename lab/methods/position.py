@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.estimate import Estimate
-from lab.stats import bootstrap, mean, proportion
+from lab.stats.intervals import reweighted, student, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,10 +94,10 @@ def bias(p_first: np.ndarray, *, seed: int) -> PositionBias:
     logits = np.log(np.clip(p, 1e-12, 1)) - np.log(np.clip(1 - p, 1e-12, 1))
     preferred = (p[:, 0] + 1 - p[:, 1]) / 2
     return PositionBias(
-        bias=bootstrap(lambda w: 0.5 * np.log((w @ first_twice) / (w @ second_twice)), len(p), seed=seed),
+        bias=reweighted(lambda w: 0.5 * np.log((w @ first_twice) / (w @ second_twice)), len(p), seed=seed),
         share_second=_share(1 - p),
-        position_effect=mean(p.mean(1) - 0.5),
-        content_effect=mean(np.abs(preferred - 0.5)),
+        position_effect=student(p.mean(1) - 0.5),
+        content_effect=student(np.abs(preferred - 0.5)),
         swap_consistency=float(np.mean((p[:, 0] > 0.5) != (p[:, 1] > 0.5))),
         content=(logits[:, 0] - logits[:, 1]) / 2,
         position=(logits[:, 0] + logits[:, 1]) / 2,
@@ -107,8 +107,8 @@ def bias(p_first: np.ndarray, *, seed: int) -> PositionBias:
 def _share(p: np.ndarray) -> Estimate:
     """Mean of choices [pairs, 2], which are samples where all are 0 or 1."""
     if np.isin(p, (0, 1)).all():
-        return proportion(int(p.sum()), p.size)
-    return mean(p.mean(1), unit="%")
+        return wilson(int(p.sum()), p.size)
+    return student(p.mean(1), unit="%")
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ def win_rates(p_first: np.ndarray, member: np.ndarray) -> WinRates:
     actual = (named_first.sum() + named_second.sum()) / asked
     expected = share_first * chose_first + (1 - share_first) * (1 - chose_first)
     return WinRates(
-        in_first=mean(named_first, unit="%"),
-        in_second=mean(named_second, unit="%"),
+        in_first=student(named_first, unit="%"),
+        in_second=student(named_second, unit="%"),
         actual=float(actual),
         expected=float(expected),
         excess=float(actual - expected),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.estimate import Estimate
-from lab.stats import auroc, bootstrap, mean
+from lab.stats.intervals import delong, reweighted, student
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +107,7 @@ def logistic(
         splits = _splits(x, y, folds, groups, seed)
         scores = _out_of_fold(x, y, splits, penalty)
         permuted = [rng.permutation(y) for _ in range(shuffles)]
-        null = np.array([auroc(_out_of_fold(x, labels, splits, penalty), labels).value for labels in permuted])
+        null = np.array([delong(_out_of_fold(x, labels, splits, penalty), labels).value for labels in permuted])
     right = (scores > 0) == y
 
     def balanced(w: np.ndarray) -> np.ndarray:
@@ -116,11 +116,11 @@ def logistic(
     return Probe(
         scores=scores,
         labels=y,
-        auroc=auroc(scores, y, groups=groups, out_of_fold=True),
-        accuracy=bootstrap(lambda w: w @ right / w.sum(1), len(y), groups=groups, seed=seed, unit="%"),
-        balanced_accuracy=bootstrap(balanced, len(y), groups=groups, seed=seed, unit="%"),
+        auroc=delong(scores, y, groups=groups, out_of_fold=True),
+        accuracy=reweighted(lambda w: w @ right / w.sum(1), len(y), groups=groups, seed=seed, unit="%"),
+        balanced_accuracy=reweighted(balanced, len(y), groups=groups, seed=seed, unit="%"),
         base_rate=float(max(y.mean(), 1 - y.mean())),
-        shuffled=Shuffled(mean(null), null),
+        shuffled=Shuffled(student(null), null),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats import mean
+from lab.stats.intervals import student
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def difference(first: ArrayLike, second: ArrayLike) -> Estimate:
     one, two = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if one.shape != two.shape:
         raise ValueError(f"paired ratings must be of the same items, not {one.shape} and {two.shape}")
-    return mean(one - two, unit="points")
+    return student(one - two, unit="points")
 
 
 def self_bias(ratings: np.ndarray, rater: str, names: Sequence[str]) -> SelfRating:
@@ -103,4 +103,4 @@ def self_bias(ratings: np.ndarray, rater: str, names: Sequence[str]) -> SelfRati
     others = [a for a in range(k) if a != me]
     plain = np.mean([y[me, me] - y[me, a] for a in others], axis=0)
     seen = np.mean([np.mean([y[r, me] - y[r, a] for r in others if r != a], axis=0) for a in others], axis=0)
-    return SelfRating(mean(plain - seen, unit="points"), mean(plain, unit="points"), y.mean(2), names)
+    return SelfRating(student(plain - seen, unit="points"), student(plain, unit="points"), y.mean(2), names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.estimate import Estimate
-from lab.stats import bootstrap, mean
+from lab.stats.intervals import reweighted, student
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +115,7 @@ def cross_model_map(
             null[i] = (forward.shuffled(there) + backward.shuffled(back)) / 2
         held_out, n_rows = groups[test], int(test.sum())
         r, one_way, other_way = (
-            bootstrap(statistic, n_rows, groups=held_out, seed=seed)
+            reweighted(statistic, n_rows, groups=held_out, seed=seed)
             for statistic in (lambda w: (forward.r(w) + backward.r(w)) / 2, forward.r, backward.r)
         )
     r = replace(r, p=float((1 + (null >= r.value).sum()) / (1 + shuffles)))
@@ -126,7 +126,7 @@ def cross_model_map(
         forward=one_way,
         backward=other_way,
         excess=excess,
-        shuffled=mean(null),
+        shuffled=student(null),
         null=null,
         null_95=null_95,
         constant_dims=(forward.constant, backward.constant),

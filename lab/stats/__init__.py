@@ -1,6 +1,4 @@
-"""Estimates from data: intervals, differences, AUROC. Arrays in, `Estimate`s out; no models, no files, no pytest."""
+"""Estimates from data: intervals, effect sizes, families, reliability.
 
-from lab.stats.auroc import auroc
-from lab.stats.intervals import bootstrap, mean, paired_difference, proportion
-
-__all__ = ["auroc", "bootstrap", "mean", "paired_difference", "proportion"]
+Arrays in, `Estimate`s out; no models, no files, no pytest.
+"""

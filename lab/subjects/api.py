@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from lab.stats import proportion
+from lab.stats.intervals import wilson
 from lab.subjects import progress
 from lab.subjects.answers import Cache, Reply, cache_file, digest, read_reply, token_counts
 from lab.subjects.effort import DONE
@@ -309,7 +309,7 @@ class ApiSubject:
         lost = len(replies) - int(counts.sum())
         if lost:
             self._note(f"{lost} of {len(replies)} sampled answers began with none of the options")
-        intervals = [[proportion(int(count), int(row.sum())) for count in row] for row in counts]
+        intervals = [[wilson(int(count), int(row.sum())) for count in row] for row in counts]
         with np.errstate(divide="ignore"):
             logprobs = np.log(counts / self.samples)
         low, high = (np.array([[getattr(e, side) for e in row] for row in intervals]) for side in ("low", "high"))

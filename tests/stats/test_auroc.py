@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.stats import auroc
+from lab.stats.intervals import delong
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "published" / "aSAH.csv"
 
@@ -17,7 +17,7 @@ def test_hanley_mcneil_1982():
     """Ratings of 58 normal and 51 abnormal images: area 0.8932, DeLong SE 0.0307 (the paper's own SE is 0.032)."""
     normal, abnormal = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
     scores = np.repeat([1, 2, 3, 4, 5] * 2, normal + abnormal)
-    e = auroc(scores, np.repeat([False, True], [58, 51]))
+    e = delong(scores, np.repeat([False, True], [58, 51]))
     assert e.value == pytest.approx(0.8931711, abs=1e-7)
     assert (e.high - e.low) / 2 / 1.959964 == pytest.approx(0.0307244, abs=1e-6)
 
@@ -28,7 +28,7 @@ def test_proc_on_asah(column, area):
         pytest.skip("the published table is not beside the checkout")
     with PUBLISHED.open() as file:
         rows = list(csv.DictReader(file))
-    e = auroc([float(row[column]) for row in rows], [row["outcome"] == "Poor" for row in rows])
+    e = delong([float(row[column]) for row in rows], [row["outcome"] == "Poor" for row in rows])
     assert e.value == pytest.approx(area, abs=1e-7)
 
 
@@ -37,23 +37,23 @@ def test_area_is_the_share_of_pairs_in_order(rows):
     scores, labels = np.array([s for s, _ in rows]), np.array([y for _, y in rows])
     if min(labels.sum(), (~labels).sum()) < 2:
         with pytest.raises(ValueError, match="two members of each class"):
-            auroc(scores, labels)
+            delong(scores, labels)
         return
     pairs = [(a > b) + 0.5 * (a == b) for a in scores[labels] for b in scores[~labels]]
-    e = auroc(scores, labels)
+    e = delong(scores, labels)
     assert e.value == pytest.approx(np.mean(pairs), abs=1e-12)
     assert 0 <= e.low <= e.value <= e.high <= 1
 
 
 def test_perfect_separation_is_not_certainty():
-    e = auroc([1, 2, 3, 10, 11, 12], [0, 0, 0, 1, 1, 1])
+    e = delong([1, 2, 3, 10, 11, 12], [0, 0, 0, 1, 1, 1])
     assert (e.value, e.high) == (1, 1)
     assert e.low == pytest.approx(0.4385, abs=1e-3)
-    assert auroc([10, 11, 12, 1, 2, 3], [0, 0, 0, 1, 1, 1]).value == 0
+    assert delong([10, 11, 12, 1, 2, 3], [0, 0, 0, 1, 1, 1]).value == 0
 
 
 def test_tied_scores_decide_nothing():
-    assert (auroc([1.0] * 8, [0, 1] * 4) > 0.3).outcome == "INCONCLUSIVE"
+    assert (delong([1.0] * 8, [0, 1] * 4) > 0.3).outcome == "INCONCLUSIVE"
 
 
 def test_clustered_rows_have_a_wider_interval_that_covers():
@@ -64,7 +64,7 @@ def test_clustered_rows_have_a_wider_interval_that_covers():
         group = np.repeat(np.arange(60), 5)
         labels = rng.normal(size=60)[group] + 0.5 * rng.normal(size=300) > 0.8
         scores = rng.normal(size=60)[group] + 0.5 * rng.normal(size=300)
-        e, naive = auroc(scores, labels, groups=group), auroc(scores, labels)
+        e, naive = delong(scores, labels, groups=group), delong(scores, labels)
         held += e.low < 0.5 < e.high
         plain += naive.low < 0.5 < naive.high
     assert e.n == 60
@@ -75,7 +75,7 @@ def test_clustered_rows_have_a_wider_interval_that_covers():
 def test_groups_of_one_are_no_clusters():
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=200), rng.random(200) < 0.3
-    one, two = auroc(scores, labels, groups=np.arange(200)), auroc(scores, labels)
+    one, two = delong(scores, labels, groups=np.arange(200)), delong(scores, labels)
     assert one.high - one.low == pytest.approx(two.high - two.low, rel=0.01)
 
 
@@ -86,6 +86,6 @@ def test_delong_covers_the_truth():
     rng, truth = np.random.default_rng(0), norm.cdf(1 / 2**0.5)
     held = 0
     for _ in range(800):
-        e = auroc(np.concatenate([rng.normal(1, 1, 40), rng.normal(0, 1, 120)]), np.arange(160) < 40)
+        e = delong(np.concatenate([rng.normal(1, 1, 40), rng.normal(0, 1, 120)]), np.arange(160) < 40)
         held += e.low < truth < e.high
     assert 0.93 * 800 <= held <= 0.97 * 800

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.stats import bootstrap, mean, paired_difference, proportion
+from lab.stats.intervals import paired_difference, reweighted, student, wilson
 
 
 @pytest.mark.parametrize(
@@ -13,22 +13,22 @@ from lab.stats import bootstrap, mean, paired_difference, proportion
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilson_equals_newcombe_1998(k, n, low, high):
-    e = proportion(k, n)
+    e = wilson(k, n)
     assert (e.low, e.high) == pytest.approx((low, high), abs=5e-5)
-    assert proportion([True] * k + [False] * (n - k)) == e
+    assert wilson([True] * k + [False] * (n - k)) == e
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_every_share(share):
     k, n = share
-    e = proportion(k, n)
+    e = wilson(k, n)
     assert 0 <= e.low <= e.value <= e.high <= 1
     assert e.low < e.high
 
 
 def test_no_units_have_no_share():
     with pytest.raises(ValueError, match="at least one unit"):
-        proportion([])
+        wilson([])
 
 
 def test_student_equals_scipy():
@@ -37,7 +37,7 @@ def test_student_equals_scipy():
     x = np.random.default_rng(0).normal(0.3, 1, 40)
     reference = stats.ttest_1samp(x, 0)
     interval = reference.confidence_interval()
-    e = mean(x)
+    e = student(x)
     assert (e.low, e.high, e.p) == pytest.approx((interval.low, interval.high, reference.pvalue), rel=1e-12)
 
 
@@ -46,11 +46,11 @@ def test_student_equals_scipy():
 )
 def test_a_mean_of_too_little_is_refused(values, said):
     with pytest.raises(ValueError, match=said):
-        mean(values)
+        student(values)
 
 
 def test_constant_values_decide_nothing():
-    assert mean([2.0, 2.0, 2.0]).within(1, 3).outcome == "INCONCLUSIVE"
+    assert student([2.0, 2.0, 2.0]).within(1, 3).outcome == "INCONCLUSIVE"
 
 
 def test_paired_difference_covers_the_truth():
@@ -78,7 +78,7 @@ def test_bootstrap_of_a_mean_agrees_with_scipy():
     from scipy.stats import bootstrap as reference
 
     x = np.random.default_rng(2).exponential(size=80)
-    e = bootstrap(lambda w: w @ x / w.sum(1), len(x), seed=0, resamples=20_000)
+    e = reweighted(lambda w: w @ x / w.sum(1), len(x), seed=0, resamples=20_000)
     interval = reference((x,), np.mean, method="percentile", n_resamples=20_000, rng=0).confidence_interval
     assert e.value == pytest.approx(x.mean())
     assert (e.low, e.high) == pytest.approx((interval.low, interval.high), abs=0.01)
@@ -88,21 +88,21 @@ def test_a_cluster_bootstrap_counts_clusters_and_is_wider():
     rng = np.random.default_rng(3)
     group = np.repeat(np.arange(30), 10)
     x = rng.normal(size=30)[group] + 0.3 * rng.normal(size=300)
-    by_row = bootstrap(lambda w: w @ x / w.sum(1), 300, seed=0)
-    by_group = bootstrap(lambda w: w @ x / w.sum(1), 300, groups=group, seed=0)
+    by_row = reweighted(lambda w: w @ x / w.sum(1), 300, seed=0)
+    by_group = reweighted(lambda w: w @ x / w.sum(1), 300, groups=group, seed=0)
     assert (by_row.n, by_group.n) == (300, 30)
     assert by_group.high - by_group.low > 2 * (by_row.high - by_row.low)
 
 
 def test_a_bootstrap_is_the_same_for_a_seed():
     x = np.arange(10.0)
-    assert bootstrap(lambda w: w @ x / w.sum(1), 10, seed=5) == bootstrap(lambda w: w @ x / w.sum(1), 10, seed=5)
+    assert reweighted(lambda w: w @ x / w.sum(1), 10, seed=5) == reweighted(lambda w: w @ x / w.sum(1), 10, seed=5)
 
 
 def test_a_bootstrap_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="two groups"):
-        bootstrap(lambda w: w.sum(1), 4, groups=[1, 1, 1, 1], seed=0)
+        reweighted(lambda w: w.sum(1), 4, groups=[1, 1, 1, 1], seed=0)
     with pytest.raises(ValueError, match="not finite"):
-        bootstrap(lambda w: np.full(len(w), np.nan), 4, seed=0)
+        reweighted(lambda w: np.full(len(w), np.nan), 4, seed=0)
     with pytest.raises(ValueError, match="group labels"):
-        bootstrap(lambda w: w.sum(1), 4, groups=[1, 2], seed=0)
+        reweighted(lambda w: w.sum(1), 4, groups=[1, 2], seed=0)

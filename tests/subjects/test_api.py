@@ -23,7 +23,7 @@ import pytest
 
 from lab import prompts
 from lab.organisms import folder
-from lab.stats import proportion
+from lab.stats.intervals import wilson
 from lab.subjects import LoadError, PromptError, SubjectError, answers, api, load
 from lab.subjects.options import begins
 from tests.subjects.api_server import DROP, NOW, Answer, Server, completion, error
@@ -408,7 +408,7 @@ def test_one_missing_option_has_every_prompt_settled_by_sampling(serve):
     assert (choice.method, choice.samples) == ("sampled", 10)
     np.testing.assert_allclose(np.exp(choice.logprobs), [[0.6, 0.3]] * 3)
     np.testing.assert_allclose(choice.probabilities, [[6 / 9, 3 / 9]] * 3)
-    expected = [proportion(6, 9), proportion(3, 9)]
+    expected = [wilson(6, 9), wilson(3, 9)]
     np.testing.assert_allclose(choice.low, [[e.low for e in expected]] * 3)
     np.testing.assert_allclose(choice.high, [[e.high for e in expected]] * 3)
     assert subject.notes == [

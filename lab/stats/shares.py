@@ -1,0 +1,118 @@
+"""How sure can one be of a share, and of the difference of two?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lab.estimate import Estimate
+
+
+def wilson(successes: ArrayLike, n: int | None = None, *, level: float = 0.95) -> Estimate:
+    """A share with Wilson's score interval (Wilson 1927).
+
+    Parameters
+    ----------
+    successes
+        Booleans, one a unit; or a count, with `n` units.
+    level
+        Coverage.
+
+    Raises ValueError for no units, or a count outside 0 to n.
+
+        >>> print(wilson(81, 263))
+        30.8 % [25.5 %, 36.6 %] (n=263, Wilson)
+    """
+    return _share(successes, n, "wilson", "Wilson", level)
+
+
+def clopper_pearson(successes: ArrayLike, n: int | None = None, *, level: float = 0.95) -> Estimate:
+    """A share with the exact interval (Clopper and Pearson 1934), which never covers less than its level.
+
+    Wider than Wilson's; where a share near 0 or 1 must not be overstated at any n, it is the one to use.
+    Parameters and errors as `wilson`.
+
+        >>> print(clopper_pearson(0, 20))
+        0 % [0 %, 16.8 %] (n=20, Clopper-Pearson)
+    """
+    return _share(successes, n, "exact", "Clopper-Pearson", level)
+
+
+def _share(
+    successes: ArrayLike, n: int | None, kind: Literal["wilson", "exact"], method: str, level: float
+) -> Estimate:
+    from scipy.stats import binomtest
+
+    from lab.stats.checks import flags
+
+    if n is None:
+        told = flags(successes, "successes")
+        successes, n = int(told.sum()), told.size
+    if n < 1:
+        raise ValueError("a share needs at least one unit; there are none")
+    k = int(np.asarray(successes))
+    if not 0 <= k <= n:
+        raise ValueError(f"{k} successes of {n} units is no share")
+    interval = binomtest(k, n).proportion_ci(level, method=kind)
+    # Wilson's centre is pulled inwards, so at k = 0 and k = n rounding may leave the share outside by 1e-17.
+    low, high = min(interval.low, k / n), max(interval.high, k / n)
+    return Estimate(k / n, low, high, n, method, level, unit="%", bounds=(0, 1))
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """The difference of two shares measured on the same units, first minus second.
+
+    The interval is Newcombe's square-and-add of the two Wilson intervals with the correlation of the
+    pairs (Newcombe 1998, Statistics in Medicine 17: 2635, method 10); p is McNemar's exact test.
+
+    Parameters
+    ----------
+    first, second
+        Booleans of equal length, unit by unit.
+
+        >>> print(paired_difference([1] * 9 + [0] * 21, [1] * 3 + [0] * 27))
+        20 % [3.87 %, 36.5 %] (n=30, Newcombe paired)
+    """
+    from scipy.stats import binomtest
+
+    from lab.stats.checks import flags
+
+    a, b = flags(first, "paired shares"), flags(second, "paired shares")
+    if a.shape != b.shape or a.ndim != 1 or a.size < 1:
+        raise ValueError(f"paired shares need two equally long rows, not shapes {a.shape} and {b.shape}")
+    n = a.size
+    n11, n10, n01, n00 = (int(x.sum()) for x in (a & b, a & ~b, ~a & b, ~a & ~b))
+    one, two = wilson(a, level=level), wilson(b, level=level)
+    margins = float(n11 + n10) * (n01 + n00) * (n11 + n01) * (n10 + n00)
+    cross = n11 * n00 - n10 * n01
+    phi = 0.0 if margins == 0 else (max(cross - n / 2, 0) if cross > 0 else cross) / np.sqrt(margins)
+    low1, high1, low2, high2 = one.value - one.low, one.high - one.value, two.value - two.low, two.high - two.value
+    difference = one.value - two.value
+    low = difference - np.sqrt(max(low1**2 - 2 * phi * low1 * high2 + high2**2, 0))
+    high = difference + np.sqrt(max(low2**2 - 2 * phi * low2 * high1 + high1**2, 0))
+    p = binomtest(n10, n10 + n01).pvalue if n10 + n01 else 1.0
+    return Estimate(difference, low, high, n, "Newcombe paired", level, p=float(p), unit="%", bounds=(-1, 1))
+
+
+def unpaired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """The difference of two shares measured on different units, first minus second.
+
+    Newcombe's square-and-add of the two Wilson intervals (1998, Statistics in Medicine 17: 873, method
+    10); p is Fisher's exact test. `n` counts both.
+
+        >>> print(unpaired_difference([1] * 56 + [0] * 14, [1] * 48 + [0] * 32))
+        20 % [5.24 %, 33.4 %] (n=150, Newcombe)
+    """
+    from scipy.stats import fisher_exact
+
+    from lab.stats.checks import flags
+
+    a, b = flags(first, "shares"), flags(second, "shares")
+    one, two = wilson(a, level=level), wilson(b, level=level)
+    difference = one.value - two.value
+    low = difference - np.hypot(one.value - one.low, two.high - two.value)
+    high = difference + np.hypot(one.high - one.value, two.value - two.low)
+    p = fisher_exact([[int(a.sum()), int((~a).sum())], [int(b.sum()), int((~b).sum())]]).pvalue
+    return Estimate(difference, low, high, one.n + two.n, "Newcombe", level, p=float(p), unit="%", bounds=(-1, 1))
