@@ -33,9 +33,9 @@ def fisher_z(r: float, n: int, *, kind: Kind = "Pearson", level: float = 0.95) -
     if n < 4:
         raise ValueError(f"a correlation with an interval needs at least four pairs, not {n}")
     method = "Fisher z" if kind == "Pearson" else "Spearman, Fisher z"
-    if abs(r) == 1:
+    if abs(r) > 1 - 1e-12:  # by rounding
         doubt = "the correlation is perfect; is one of the two computed from the other?"
-        return Estimate(r, r, r, n, method, level, bounds=(-1, 1), doubt=doubt)
+        return Estimate(round(r), round(r), round(r), n, method, level, bounds=(-1, 1), doubt=doubt)
     error = np.sqrt((1.0 if kind == "Pearson" else 1 + r * r / 2) / (n - 3))
     half = float(stats.norm.ppf((1 + level) / 2)) * error
     z = np.arctanh(r)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lab.estimate import Estimate
 from lab.stats.checks import clusters, finite
 
-_PART = 1 << 17
+_PART = 1 << 16
 """Numbers drawn at a time, so that they stay in the cache."""
 
 
@@ -131,7 +131,7 @@ class _Rows:
     def draws(self, resamples: int, rng: np.random.Generator) -> np.ndarray:
         n, found = len(self.x), np.empty(resamples)
         for part in _parts(resamples, max(1, _PART // self.x.size)):
-            drawn = rng.integers(n, size=(part.stop - part.start, n), dtype=np.int32)
+            drawn = rng.integers(n, size=(part.stop - part.start, n))
             found[part] = self._of(np.take(self.x, drawn, axis=0))
         return found
 
@@ -160,7 +160,7 @@ class _Means(_Rows):
         if not self.grouped and len(levels) <= 32:
             return np.asarray(rng.multinomial(k, counts / k, size=resamples) @ levels / k)
         for part in _parts(resamples, max(1, _PART // k)):
-            drawn = rng.integers(k, size=(part.stop - part.start, k), dtype=np.int32)
+            drawn = rng.integers(k, size=(part.stop - part.start, k))
             total = np.take(self.sums, drawn).sum(1)
             found[part] = total / (np.take(self.sizes, drawn).sum(1) if self.grouped else k)
         return found
@@ -182,7 +182,7 @@ class _Groups(_Rows):
         if len({len(group) for group in rows}) == 1:
             table, found = np.stack(rows), np.empty(resamples)
             for part in _parts(resamples, max(1, _PART // self.x.size)):
-                drawn = table[rng.integers(k, size=(part.stop - part.start, k), dtype=np.int32)]
+                drawn = table[rng.integers(k, size=(part.stop - part.start, k))]
                 found[part] = self._of(np.take(self.x, drawn.reshape(len(drawn), -1), axis=0))
             return found
         chosen = rng.integers(k, size=(resamples, k))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.stats.intervals import delong
+from lab.stats.auroc import area
+from lab.stats.intervals import delong, delong_difference
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "published" / "aSAH.csv"
 
@@ -32,6 +33,36 @@ def test_proc_on_asah(column, area):
     assert e.value == pytest.approx(area, abs=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "z", "p"),
+    [
+        ("wfns", "s100b", 2.20898359144091, 0.0271757822291882),
+        ("wfns", "ndka", 2.79777591868904, 0.00514557970691098),
+        ("ndka", "s100b", -1.39077002573558, 0.164295175223054),
+    ],
+)
+def test_paired_areas_equal_proc(first, second, z, p):
+    if not PUBLISHED.is_file():
+        pytest.skip("the published table is not beside the checkout")
+    with PUBLISHED.open() as file:
+        rows = list(csv.DictReader(file))
+    one, two = ([float(row[name]) for row in rows] for name in (first, second))
+    e = delong_difference(one, two, [row["outcome"] == "Poor" for row in rows])
+    assert e.p == pytest.approx(p, rel=1e-9)
+    assert e.value / ((e.high - e.low) / 2 / 1.959963984540054) == pytest.approx(z, rel=1e-9)
+
+
+def test_scores_and_labels_that_were_swapped_are_noticed():
+    with pytest.raises(ValueError, match="labels must be true or false"):
+        delong([True, False, True, False], [0.3, 0.7, 0.2, 0.1])
+
+
+def test_areas_of_many_rows_are_those_of_each():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.integers(0, 9, (20, 50)), rng.random(50) < 0.3
+    assert area(scores, labels) == pytest.approx([delong(row, labels).value for row in scores])
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=4, max_size=40))
 def test_area_is_the_share_of_pairs_in_order(rows):
     scores, labels = np.array([s for s, _ in rows]), np.array([y for _, y in rows])
@@ -46,6 +77,10 @@ def test_area_is_the_share_of_pairs_in_order(rows):
 
 
 def test_perfect_separation_is_not_certainty():
+    """DeLong's own interval has no width there; a naive reader takes it for proof."""
+    verdict = delong([1, 2, 3, 10, 11, 12], [0, 0, 0, 1, 1, 1]) > 0.4
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert "perfectly separated" in verdict.reason
     e = delong([1, 2, 3, 10, 11, 12], [0, 0, 0, 1, 1, 1])
     assert (e.value, e.high) == (1, 1)
     assert e.low == pytest.approx(0.4385, abs=1e-3)

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.stats.intervals import paired_difference, reweighted, student, wilson
+from lab.stats.intervals import (
+    bootstrap,
+    clopper_pearson,
+    correlation,
+    correlation_difference,
+    paired_difference,
+    ratio,
+    reweighted,
+    student,
+    unpaired_difference,
+    welch,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +118,206 @@ def test_a_bootstrap_that_cannot_be_is_refused():
         reweighted(lambda w: np.full(len(w), np.nan), 4, seed=0)
     with pytest.raises(ValueError, match="group labels"):
         reweighted(lambda w: w.sum(1), 4, groups=[1, 2], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [(81, 263, 0.2527, 0.3676), (15, 148, 0.0578, 0.1617), (0, 20, 0.0, 0.1684), (1, 29, 0.0009, 0.1776)],
+)
+def test_clopper_pearson_equals_newcombe_1998(k, n, low, high):
+    e = clopper_pearson(k, n)
+    assert (e.low, e.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_unpaired_shares_equal_newcombe_1998():
+    """Table II, example (a): 56/70 against 48/80, method 10."""
+    e = unpaired_difference([True] * 56 + [False] * 14, [True] * 48 + [False] * 32)
+    assert (e.value, e.low, e.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+@pytest.mark.parametrize("share", [wilson, clopper_pearson])
+def test_what_is_no_share_is_refused(share):
+    with pytest.raises(ValueError, match="is no share"):
+        share(21, 20)
+    with pytest.raises(ValueError, match="true or false"):
+        share([0.2, 0.9])
+
+
+def test_welch_equals_scipy():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.5, 1, 30), rng.normal(0, 3, 50)
+    reference = stats.ttest_ind(a, b, equal_var=False)
+    interval = reference.confidence_interval()
+    e = welch(a, b)
+    assert (e.low, e.high, e.p) == pytest.approx((interval.low, interval.high, reference.pvalue), rel=1e-10)
+
+
+def test_a_clustered_mean_counts_groups_and_covers():
+    """Rows of a group share a shock; 95 % intervals by group hold the truth, those by row do not."""
+    group = np.repeat(np.arange(40), np.tile([2, 4, 6, 8], 10))
+    held = naive = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=40)[group] + rng.normal(size=200)
+        e, plain = student(x, groups=group), student(x)
+        held += e.low < 0 < e.high
+        naive += plain.low < 0 < plain.high
+    assert e.n == 40
+    assert 0.92 * 400 <= held <= 0.98 * 400
+    assert naive < 0.8 * 400
+
+
+def test_groups_of_one_are_rows():
+    x = np.random.default_rng(0).normal(size=30)
+    one, two = student(x, groups=np.arange(30)), student(x)
+    assert (one.low, one.high, one.n) == pytest.approx((two.low, two.high, two.n))
+
+
+def test_a_ratio_covers_the_truth_and_scales():
+    """Fieller's interval of a ratio of correlated means, 1000 experiments of 40 units."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(1000):
+        shared = rng.normal(size=40)
+        e = ratio(1 + shared + rng.normal(size=40), 2 + shared + rng.normal(size=40))
+        held += e.low < 0.5 < e.high
+    assert 930 <= held <= 970
+    a, b = rng.normal(1, 1, 20), rng.normal(3, 1, 20)
+    one, ten = ratio(a, b), ratio(10 * a, b)
+    assert (ten.low, ten.high) == pytest.approx((10 * one.low, 10 * one.high))
+
+
+def test_a_ratio_to_what_may_be_nothing_decides_nothing():
+    """A mean of ratios is carried off by one small denominator; a ratio of means says that it has no interval."""
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(1, 0.1, 30), rng.normal(0.02, 1, 30)
+    assert np.abs(a / b).max() > 20
+    verdict = ratio(a, b) > 0
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert "cannot be told from 0" in verdict.reason
+    with pytest.raises(ValueError, match="has mean 0"):
+        ratio([1.0, 2.0], [1.0, -1.0])
+
+
+def test_fisher_z_equals_scipy():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=50)
+    y = x + rng.normal(size=50)
+    reference = stats.pearsonr(x, y)
+    interval = reference.confidence_interval()
+    e = correlation(x, y)
+    assert (e.value, e.low, e.high, e.p) == pytest.approx(
+        (reference.statistic, interval.low, interval.high, reference.pvalue), rel=1e-9
+    )
+    assert correlation(x, y, kind="Spearman").value == pytest.approx(stats.spearmanr(x, y).statistic)
+
+
+@pytest.mark.parametrize("kind", ["Pearson", "Spearman"])
+def test_correlations_cover_the_truth(kind):
+    """Bivariate normal, r = 0.6, n = 40; Spearman's truth is 6/pi asin(r/2)."""
+    truth = 0.6 if kind == "Pearson" else 6 / np.pi * np.arcsin(0.3)
+    rng, held = np.random.default_rng(2), 0
+    for _ in range(800):
+        x = rng.normal(size=40)
+        e = correlation(x, 0.6 * x + 0.8 * rng.normal(size=40), kind=kind)
+        held += e.low < truth < e.high
+    assert 0.93 * 800 <= held <= 0.975 * 800
+
+
+def test_a_correlation_with_a_constant_is_undefined():
+    with pytest.raises(ValueError, match="undefined"):
+        correlation([1, 1, 1, 1, 1], [1, 2, 3, 4, 5])
+
+
+def test_a_perfect_correlation_decides_nothing():
+    assert (correlation([1, 2, 3, 4, 5], [2, 4, 6, 8, 10]) > 0.5).outcome == "INCONCLUSIVE"
+
+
+def test_clustered_rows_widen_a_correlation():
+    rng, group = np.random.default_rng(3), np.repeat(np.arange(30), 8)
+    x, y = rng.normal(size=30)[group] + 0.2 * rng.normal(size=240), rng.normal(size=30)[group]
+    by_row, by_group = correlation(x, y), correlation(x, y, groups=group)
+    assert by_group.n == 30
+    assert by_group.high - by_group.low > 1.5 * (by_row.high - by_row.low)
+
+
+@pytest.mark.parametrize(
+    ("r1", "r2", "between", "n", "low", "high"),
+    [(0.396, 0.179, 0.088, 66, -0.093, 0.517), (0.2, 0.5, 0.1, 315, -0.4307, -0.1675)],
+)
+def test_dependent_correlations_equal_zou_2007(r1, r2, between, n, low, high):
+    """The paper's example 2, and the one in the documentation of R's cocor; data are made to have just these r."""
+    rng = np.random.default_rng(0)
+    white = np.linalg.qr(np.column_stack([np.ones(n), rng.normal(size=(n, 3))]))[0][:, 1:]
+    made = white @ np.linalg.cholesky([[1, r1, r2], [r1, 1, between], [r2, between, 1]]).T
+    e = correlation_difference(*made.T)
+    assert (e.low, e.high) == pytest.approx((low, high), abs=5e-4)
+
+
+R_BOOT = [10, 12, 12.5, 12.5, 13.9, 15, 21, 22, 23, 34, 50, 81, 89, 121, 134, 213]
+
+
+@pytest.mark.parametrize(("method", "low", "high"), [("percentile", 28.86, 84.21), ("BCa", 32.31, 91.43)])
+def test_bootstraps_equal_r(method, low, high):
+    """The case of scipy's own tests, from R's boot."""
+    e = bootstrap(R_BOOT, method=method, resamples=200_000)
+    assert (e.low, e.high) == pytest.approx((low, high), abs=0.2)
+
+
+def test_bca_of_any_statistic_equals_scipy():
+    from scipy.stats import bootstrap as reference
+
+    x = np.random.default_rng(2).exponential(size=60)
+    for statistic in (np.median, np.std):
+        e = bootstrap(x, statistic, resamples=20_000, seed=1)
+        interval = reference((x,), statistic, n_resamples=20_000, rng=0).confidence_interval
+        assert (e.low, e.high) == pytest.approx((interval.low, interval.high), abs=0.02)
+
+
+def test_columns_are_drawn_together():
+    """A paired bootstrap: the two columns correlate 0.9, so their difference is known better than either."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=100)
+    x = np.column_stack([shared + 0.3 * rng.normal(size=100), shared + 0.3 * rng.normal(size=100)])
+    e = bootstrap(x, lambda s, axis: (s[..., 0] - s[..., 1]).mean(axis), resamples=2000)
+    alone = student(x[:, 0])
+    assert e.high - e.low < 0.6 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("sizes", [[5] * 24, [2, 8] * 12])
+def test_a_cluster_bootstrap_of_rows_agrees_with_that_of_sums(sizes):
+    """One draws whole groups of rows, the other their sums; groups may differ in size."""
+    rng, group = np.random.default_rng(4), np.repeat(np.arange(24), sizes)
+    x = rng.normal(size=24)[group] + rng.normal(size=120)
+    by_sums = bootstrap(x, groups=group, resamples=4000)
+    by_rows = bootstrap(x, lambda s, axis: np.mean(s, axis), groups=group, resamples=4000)
+    assert (by_rows.low, by_rows.high) == pytest.approx((by_sums.low, by_sums.high), abs=0.03)
+    assert by_sums.n == by_rows.n == 24
+
+
+def test_few_levels_are_drawn_as_counts():
+    """The same distribution, without drawing rows: quantiles agree with those of drawn rows."""
+    x = np.random.default_rng(0).integers(1, 6, 150).astype(float)
+    counted = bootstrap(x, resamples=20_000)
+    drawn = bootstrap(x, lambda s, axis: s.mean(axis), resamples=20_000)
+    assert (counted.low, counted.high) == pytest.approx((drawn.low, drawn.high), abs=0.015)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_shift_of_the_data_shifts_the_interval(seed):
+    """Equivariance: shifting and scaling the data shifts and scales the interval."""
+    x = np.random.default_rng(seed).normal(size=12)
+    one, two = bootstrap(x, resamples=200, seed=1), bootstrap(3 * x + 7, resamples=200, seed=1)
+    assert (two.low, two.high) == pytest.approx((3 * one.low + 7, 3 * one.high + 7))
+
+
+def test_a_statistic_that_returns_one_number_is_told_so():
+    with pytest.raises(ValueError, match="one number a sample"):
+        bootstrap([1.0, 2.0, 3.0], lambda s, axis: s.mean())
+
+
+def test_equal_values_decide_nothing_by_bootstrap():
+    assert (bootstrap([2.0] * 10) > 1).outcome == "INCONCLUSIVE"
