@@ -67,6 +67,10 @@ class Work(Generic[Item]):
     def __getitem__(self, item: Item) -> Any:
         return self._done[self.key(item)]
 
+    def __contains__(self, item: Item) -> bool:
+        """Whether an item is done."""
+        return self.key(item) in self._done
+
     def __len__(self) -> int:
         return len(self._items)
 

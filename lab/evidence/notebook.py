@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.estimate import Estimate, Outcome, Verdict
+from lab.estimate import Bar, Estimate, Outcome, Verdict
 from lab.evidence.digest import digest
 from lab.evidence.files import file_name, write_whole
 from lab.evidence.items import Item, Work
@@ -149,6 +149,60 @@ class Notebook:
             here = Past.of(self._journal.path.parent, self._journal.run)
             done = self._past.items(self.key, name) | here.items(self.key, name)
         return Work(items, key, done, lambda item, result: self._write("item", work=name, item=item, result=result))
+
+    def until_decided(
+        self,
+        sampler: Callable[[int], Any],
+        bar: float | Bar | tuple[float, float],
+        *,
+        name: str = "mean",
+        most: int = 2000,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        level: float = 0.95,
+    ) -> Estimate:
+        """Observes until the verdict at the bar is decided, and measures the mean of what was observed.
+
+            rate = evidence.until_decided(lambda i: refuses(model, prompts[10 * i : 10 * i + 10]), 0.5, name="refusals")
+            assert rate > 0.5
+
+        The interval is a confidence sequence, which one may look at after every observation.
+
+        Parameters
+        ----------
+        sampler
+            Called with 0, 1, 2, ...; returns the observations of that batch: booleans, or numbers within
+            `bounds`; one or a row of them. An empty row ends it. What a batch gave is written down, so
+            that an interrupted run goes on with the next one.
+        bar
+            What is asserted of the result: a number, a `Bar`, or the two bounds of `within`.
+        most
+            Observations after which it ends undecided.
+
+        How many were drawn, and the share of `most` that was saved, is reported. Raises ValueError for an
+        observation outside `bounds`, or where there is none.
+        """
+        from lab.stats.sequential import ConfidenceSequence  # numpy, which a run that only collects does without
+
+        sequence = ConfidenceSequence(bounds=bounds, level=level)
+        work = self.resume(range(most), name=f"until decided: {name}")
+        for batch in range(most):
+            if batch not in work:
+                work[batch] = sampler(batch)
+            observed = work[batch]
+            if observed == []:
+                break
+            sequence.add(observed)
+            if sequence.n >= most or self._decided(sequence.estimate, bar):
+                break
+        saved = max(0.0, 1 - sequence.n / most)
+        self.report(**{f"{name}: observations": sequence.n, f"{name}: saved": round(saved, 4)})
+        self.note(f"{name}: {sequence.n} of at most {most} observations were needed, {saved:.0%} saved")
+        return self.measure(name, sequence.estimate)
+
+    def _decided(self, estimate: Estimate, bar: float | Bar | tuple[float, float]) -> bool:
+        from lab.stats.sequential import decided
+
+        return decided(estimate, bar)
 
     def replay(self) -> bool:
         """Repeats a finished cell of the same key, if there is one: as if it had run now, without doing anything."""

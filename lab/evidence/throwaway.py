@@ -26,6 +26,9 @@ class ThrowawayNotebook(Notebook):
         super().measure(name, estimate)
         return _Hopeful(**{field.name: getattr(estimate, field.name) for field in dataclasses.fields(Estimate)})
 
+    def _decided(self, *_: Any) -> bool:
+        return False  # nobody knows when it will be; a plan says the most it may take
+
     def plot(self, name: str, draw: Any, **_: Any) -> Path:
         return self._results / name
 
