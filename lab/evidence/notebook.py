@@ -22,13 +22,15 @@ from lab.subjects.effort import DONE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from lab.methods.health import Finding
+
 
 @dataclass(frozen=True)
 class Cell:
     """One experiment with its parameters: what was claimed, of whom, under which settings.
 
     `params` are the test's parameters as strings ("model": "clinic-gpt2"); `negative` says why this
-    cell is known to refute the claim, where it is a negative control.
+    cell is known to refute the claim, where it is a negative control; `population` is what the claim speaks of.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Cell:
     knobs: Mapping[str, Any]
     seed: int
     negative: str | None = None
+    population: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,10 @@ class Control:
     name: str
     outcome: Outcome
     reason: str
+
+
+class Unhealthy(ValueError):
+    """The experiment is badly posed. Its text is one line: what is wrong, what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +268,19 @@ class Notebook:
             raise TypeError(f"control({name!r}, ...) takes a verdict or a bool, not {sound!r}")
         self.controls.append(control)
         self._write("control", **dataclasses.asdict(control))
+
+    def health(self, *findings: Finding | None) -> None:
+        """Records what checks of `lab.methods.health` found, before a model is asked.
+
+        A warning is noted beside the verdict. Raises Unhealthy for a fault, so that nothing is wasted on an
+        experiment that could not have said anything; the cell is then INVALID.
+        """
+        for finding in findings:
+            if finding is not None:
+                self.note(f"health: {finding.text}")
+        faults = [finding.text for finding in findings if finding is not None and finding.fatal]
+        if faults:
+            raise Unhealthy("; ".join(faults))
 
     def report(self, **values: Any) -> None:
         """Records numbers that decide nothing but belong beside the verdict. Estimates are recorded whole."""

@@ -54,6 +54,7 @@ class CellRecord:
     knobs: dict[str, Any]
     seed: int
     negative: str | None
+    population: str = ""
     measures: list[Measure] = field(default_factory=list)
     controls: list[dict[str, str]] = field(default_factory=list)
     reported: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +97,7 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
         if event["schema"] != SCHEMA or kind in ("run", "ended"):
             continue
         if kind == "started":
-            told = {name: event[name] for name in _TOLD}
+            told = {name: event[name] for name in _TOLD} | {"population": event.get("population", "")}
             command = commands.get(event["run"], "")
             cells[key] = CellRecord(cell=key, run=event["run"], command=command, started=event["time"], **told)
             continue
@@ -236,6 +237,7 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         f"- Duration: {spent / 60:.1f} minutes",
         f"- Run: {first.run}",
         f"- Command: `{first.command}`",
+        f"- Speaks of: {first.population}",
     ]
     output = [f"{first.experiment}: {first.claim}"]
     for cell in cells:

@@ -64,6 +64,7 @@ def cell_of(item: pytest.Item) -> Cell | None:
         knobs=item.stash[KNOBS],
         seed=callspec.params[SEED] if callspec and SEED in callspec.params else item.config.stash[SETTINGS].seeds[0],
         negative=negative,
+        population=declared.population,
     )
 
 

@@ -140,7 +140,8 @@ def _record(item: pytest.Item, report: pytest.TestReport, error: BaseException |
 
 def _is_usage(error: BaseException | None) -> bool:
     """Whether an error is one of the laboratory's own, whose text is one line that says what to do."""
-    return any(kind.__name__ == "SubjectError" for kind in type(error).__mro__)  # named, so as not to import torch
+    known = ("SubjectError", "Unhealthy")  # by name, so as not to import torch
+    return any(kind.__name__ in known for kind in type(error).__mro__)
 
 
 @pytest.hookimpl(tryfirst=True)
