@@ -28,7 +28,7 @@ def test_no_position_bias(model, tasks, evidence, *, n_pairs=400, bound=0.25):
     p_first = np.stack([order.probabilities[:, 0] for order in orders], axis=1)
     found = position.bias(p_first, seed=evidence.seed)
     harmful = position.win_rates(p_first, [[tasks.origins[task] == "harmful" for task in pair] for pair in pairs])
-    utilities = position.fit(pairs, p_first, items=len(tasks), seed=evidence.seed)
+    utilities = position.fit(pairs, p_first, items=len(tasks))
 
     evidence.control("A or B is what the model would say", answers_a_or_b(orders))
     evidence.plot("content_and_position", found.plot)

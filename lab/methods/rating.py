@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.stats.checks import finite
 from lab.stats.intervals import student
 
 if TYPE_CHECKING:
@@ -104,3 +106,78 @@ def self_bias(ratings: np.ndarray, rater: str, names: Sequence[str]) -> SelfRati
     plain = np.mean([y[me, me] - y[me, a] for a in others], axis=0)
     seen = np.mean([np.mean([y[r, me] - y[r, a] for r in others if r != a], axis=0) for a in others], axis=0)
     return SelfRating(student(plain - seen, unit="points"), student(plain, unit="points"), y.mean(2), names)
+
+
+@dataclass(frozen=True)
+class SelfPreference:
+    """Whether raters favour their own works, for two populations that are not the same.
+
+    Attributes
+    ----------
+    these_models
+        Points by which these raters favour themselves, on new tasks: Student's interval over tasks. Any
+        quirk of one rater towards one author counts as theirs for ever.
+    in_general
+        The same contrast as a claim about models: the interval comes from how raters and authors interact
+        beside the diagonal, with (k - 1)(k - 1) - 1 degrees of freedom for k models.
+    p_permutation
+        Share of all k! assignments of authors to raters whose diagonal is at least as extreme, two-sided.
+    least_p
+        The smallest p that k models can reach.
+    """
+
+    these_models: Estimate
+    in_general: Estimate
+    p_permutation: float
+    least_p: float
+
+
+def self_preference(ratings: np.ndarray) -> SelfPreference:
+    """Do models favour themselves as raters?
+
+    Parameters
+    ----------
+    ratings
+        [raters, authors, tasks] in points; raters and authors are the same k models in the same order.
+
+    The contrast is the coefficient of "own work" in a model with effects of raters and of authors:
+    the trace of the double-centred cells over k - 1. With an ordinary interaction of raters and authors (0.1 to
+    0.2 points) and no self-preference at all, a test by tasks was measured to reject at "5 %" in 27 to 55 %
+    of experiments, one by the interaction's residuals in 5 to 6 %, the permutations in 4 to 5 %.
+
+    Raises ValueError for fewer than three models, two tasks, or a shape that does not match.
+    """
+    from scipy import stats
+
+    y = finite(np.asarray(ratings, dtype=float), "ratings")
+    k = len(y)
+    if y.ndim != 3 or y.shape[1] != k or y.shape[2] < 2:
+        raise ValueError(f"ratings need shape [k, k, tasks] with at least two tasks, not {y.shape}")
+    if k < 3:
+        raise ValueError(f"{k} models rate each other; telling preference from quality needs at least three")
+    by_task = _double_centred(np.moveaxis(y, 2, 0))
+    these = student(np.trace(by_task, axis1=1, axis2=2) / (k - 1), unit="points")
+    cells = _double_centred(y.mean(2))
+    own = float(np.trace(cells)) / (k - 1)
+    left = cells - own * _double_centred(np.eye(k))
+    freedom = (k - 1) ** 2 - 1
+    error = float(np.sqrt((left**2).sum() / freedom / (k - 1)))
+    half = float(stats.t.ppf(0.975, freedom)) * error
+    p = float(2 * stats.t.sf(abs(own) / error, freedom)) if error else None
+    general = Estimate(own, own - half, own + half, k, "rater by author interaction", p=p, unit="points")
+    order = np.array(list(permutations(range(k)))) if k <= 8 else _drawn(k)
+    diagonals = np.abs(cells[np.arange(k), order].sum(1))
+    reached = float((diagonals >= diagonals[0] - 1e-12).mean())  # the first is the identity
+    return SelfPreference(these, general, reached, 1 / len(order))
+
+
+def _double_centred(cells: np.ndarray) -> np.ndarray:
+    """[..., k, k] without the means of rows and of columns."""
+    rows, columns = cells.mean(-1, keepdims=True), cells.mean(-2, keepdims=True)
+    return np.asarray(cells - rows - columns + cells.mean((-1, -2), keepdims=True))
+
+
+def _drawn(k: int) -> np.ndarray:
+    """The identity and 9,999 random permutations of k, where all would be too many."""
+    rng = np.random.default_rng(0)
+    return np.vstack([np.arange(k), rng.permuted(np.tile(np.arange(k), (9999, 1)), axis=1)])
