@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,6 +18,7 @@ def delong(
     *,
     groups: ArrayLike | None = None,
     out_of_fold: bool = False,
+    logit: bool = False,
     level: float = 0.95,
 ) -> Estimate:
     """Area under the ROC curve with DeLong's interval, by mid-ranks (DeLong 1988; Sun and Xu 2014).
@@ -36,6 +39,12 @@ def delong(
         deviation 1.41 to 1.43 of DeLong's, coverage of its 95 % interval 83 to 85 %, with twice the
         variance 94 to 98 %; with a signal, 1.39 to 1.61 and 94 to 95 %.
 
+    logit
+        Whether the interval is made on the logit scale and turned back (Pepe 2003, section 5.2.4). The
+        plain interval, which is what other software prints, lies too high near 1: with 40 of 160 rows
+        positive and a true area of 0.90 it was wholly above the truth in 9.1 % of experiments where 2.5 %
+        are due, on the logit scale in 4.0 %; at an area of 0.76, in 4.3 % and 2.1 %. Methods use it.
+
     p is of the two-sided test against 0.5. Perfect separation has no DeLong variance, and in measured
     things it is a leak more often than a finding: the estimate is in doubt, and no verdict on it decides.
     Its interval is then Wilson's for the smaller class, as if each of its members had been one success.
@@ -46,6 +55,7 @@ def delong(
         0.889 [0.581, 1] (n=6, DeLong)
     """
     from scipy import stats
+    from scipy.special import expit
 
     v10, v01, y = _placements(scores, labels)
     area, n = float(v10.mean()), y.size
@@ -59,10 +69,15 @@ def delong(
         least = wilson(int(area * smaller), smaller, level=level)
         doubt = "the classes are perfectly separated; does a feature give the label away, or is n too small?"
         return Estimate(area, least.low, least.high, units, "Wilson, smaller class", level, bounds=(0, 1), doubt=doubt)
-    z = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5
+    half = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5
     p = float(2 * stats.norm.sf(abs(area - 0.5) / variance**0.5))
-    method = "DeLong" + (", clustered" if groups is not None else "") + (", out of fold" if out_of_fold else "")
-    return Estimate(area, max(area - z, 0.0), min(area + z, 1.0), units, method, level, p=p, bounds=(0, 1))
+    kinds = {"logit": logit, "clustered": groups is not None, "out of fold": out_of_fold}
+    method = ", ".join(["DeLong", *(kind for kind, is_so in kinds.items() if is_so)])
+    low, high = max(area - half, 0.0), min(area + half, 1.0)
+    if logit and 0 < area < 1:
+        at, half = math.log(area / (1 - area)), half / (area * (1 - area))
+        low, high = float(expit(at - half)), float(expit(at + half))
+    return Estimate(area, low, high, units, method, level, p=p, bounds=(0, 1))
 
 
 def delong_difference(

@@ -114,6 +114,20 @@ def test_groups_of_one_are_no_clusters():
     assert one.high - one.low == pytest.approx(two.high - two.low, rel=0.01)
 
 
+def test_the_logit_scale_keeps_its_level_near_one_and_the_plain_one_does_not():
+    """Binormal scores of area 0.90, 40 of 160 positive: how often is the interval wholly above the truth?"""
+    from scipy.stats import norm
+
+    rng, truth, plain, logit = np.random.default_rng(0), norm.cdf(1.8 / 2**0.5), 0, 0
+    labels = np.arange(160) < 40
+    for _ in range(600):
+        scores = rng.normal(size=160) + 1.8 * labels
+        plain += delong(scores, labels).low > truth
+        logit += delong(scores, labels, logit=True).low > truth
+    assert plain > 0.065 * 600
+    assert logit < 0.055 * 600
+
+
 def test_delong_covers_the_truth():
     """Binormal scores of known area; 95 % intervals must hold it in 93 to 97 % of 800 experiments."""
     from scipy.stats import norm
