@@ -12,6 +12,8 @@ import pytest
         "lab.estimate",
         "lab.subjects.options",
         *(f"lab.stats.{name}" for name in ("shares", "means", "correlations", "auroc", "resampling")),
+        "lab.methods.health",
+        "lab.methods.similarity",
     ],
 )
 def test_examples_print_what_they_say(name):

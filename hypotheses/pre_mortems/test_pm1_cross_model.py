@@ -21,7 +21,7 @@ def test_models_share_structure(
     asked = questions.sample(n_samples, seed=evidence.seed)
     first = model.capture(asked.prompts, at=model.resid_post(depth), position=position)
     second = other_model.capture(asked.prompts, at=other_model.resid_post(depth), position=position)
-    found = similarity.cross_model_map(
+    found = similarity.ridge_correlation(
         first.array[:, 0],
         second.array[:, 0],
         groups=asked.subject,

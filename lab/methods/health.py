@@ -11,8 +11,9 @@ the cell INVALID on the spot.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -190,13 +191,13 @@ def power(
             return float(max(inside, 0.0))
         return float(stats.nct.sf(reach, freedom, abs(expected - bar) / error))
     if measure == "correlation":
-        error, turn = 1 / np.sqrt(max(n - 3, 1)), np.arctanh
+        error, turn = 1 / np.sqrt(max(n - 3, 1)), _Z
     else:
         m = max(n * base_rate, 1.0)
         others = max(n - m, 1.0)
         q1, q2 = expected / (2 - expected), 2 * expected**2 / (1 + expected)
         spread = expected * (1 - expected) + (m - 1) * (q1 - expected**2) + (others - 1) * (q2 - expected**2)
-        error, turn = np.sqrt(spread / (m * others) * (2 if out_of_fold else 1)), np.asarray
+        error, turn = np.sqrt(spread / (m * others) * (2 if out_of_fold else 1)), _SAME
     reach, at = float(stats.norm.ppf((1 + level) / 2)), turn(expected)
     if isinstance(bar, tuple):
         low, high = (turn(edge) for edge in bar)
@@ -223,6 +224,10 @@ def needed(measure: Measure, *, wanted: float = _WANTED, **settings: Any) -> int
         middle = (low + high) // 2
         low, high = (low, middle) if power(measure, n=middle, **settings) >= wanted else (middle, high)
     return high
+
+
+_Z: Callable[[float], float] = math.atanh
+_SAME: Callable[[float], float] = float
 
 
 def _power_of_share(n: int, bar: float | tuple[float, float], expected: float, level: float) -> float:

@@ -1,202 +1,298 @@
-"""Do two models hold the same information? A ridge map from the activations of one to those of the other."""
+"""Do two models hold the same about the same texts? Measures of similarity, each beside what chance would give.
+
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(size=(100, 4))
+    >>> x, y = (truth @ rng.normal(size=(4, 30)) + rng.normal(size=(100, 30)) for _ in range(2))
+    >>> found = cka(x, y)
+    >>> print(found.percentile > 0.95)
+    PASS: 100 % [99.6 %, 100 %] (n=1000, Clopper-Pearson over permutations) is above 95 %
+
+A score alone says nothing: linear CKA of unrelated activations is .81 at n = 200 with 768 and 1024
+dimensions, and CCA is 1. So every result carries its null, made by pairing the texts of one side anew,
+and `percentile > 0.95` or `excess > 0` is the claim to test. The null protects against what a measure
+finds between unrelated texts; it does not protect against a trivial thing that both models hold (the
+length of a text): for that give `ridge_correlation` its `covariates`.
+
+The interval of a score is a delete-a-block jackknife over 20 blocks of groups, see `shuffles.jackknife`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.intervals import reweighted, student
+from lab.methods.layers import LayerSearch, search
+from lab.methods.representations import KINDS, doubt, left_out, shuffled, sides
+from lab.methods.ridge import RidgeCorrelation, ridge_correlation
+from lab.methods.shuffles import chance, jackknife, layout, over
+from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+__all__ = [
+    "LayerSearch",
+    "RidgeCorrelation",
+    "Similarity",
+    "cka",
+    "cknna",
+    "mutual_knn",
+    "procrustes",
+    "ridge_correlation",
+    "rsa",
+    "search",
+    "svcca",
+]
+
 
 @dataclass(frozen=True)
-class CrossModelMap:
-    """How well held-out activations of each model are predicted from the other's.
+class Similarity:
+    """How alike two sets of activations are, and how alike chance would have made them.
 
     Attributes
     ----------
-    r
-        Mean over target dimensions of Pearson's r on held-out texts, averaged over both directions;
-        the interval resamples held-out groups, p is that of the null.
-    forward, backward
-        The same for one direction each.
-    excess
-        r minus the 95th percentile of the null.
-    shuffled
-        Mean r over maps that were fitted and tested with the pairing of texts shuffled.
+    score
+        The measure, with an interval over texts or groups; p is that of the permutations.
     null
-        [shuffles] r of each of them.
-    null_95
-        Its 95th percentile.
+        [permutations] the measure with the pairing of whole groups of texts shuffled.
+    null_95, percentile, calibrated
+        See `shuffles.Chance`: `percentile > 0.95` is the test that two models share more than chance.
+    excess
+        The score less `null_95`.
+    outliers
+        Dimensions of each side that alone carry over 10 % of what a linear kernel sees (their share of
+        the squared variances), and vary over 10 times as much as the median dimension.
+    without_outliers
+        The score without those dimensions; None where there are none. Two unrelated models that share
+        one massive dimension have an unbiased CKA of .9999, and the null does not show it.
     constant_dims
-        Target dimensions without variation on the held-out texts, dropped in each direction.
+        Dimensions of each side that do not vary at all.
+    notes
+        What a reader should know before he believes the score.
     """
 
-    r: Estimate
-    forward: Estimate
-    backward: Estimate
-    excess: Estimate
-    shuffled: Estimate
+    measure: str
+    score: Estimate
     null: np.ndarray
     null_95: float
+    percentile: Estimate
+    excess: Estimate
+    calibrated: float
+    outliers: tuple[tuple[int, ...], tuple[int, ...]]
+    without_outliers: float | None
     constant_dims: tuple[int, int]
-    per_dim: tuple[np.ndarray, np.ndarray]
+    notes: tuple[str, ...]
+
+    @property
+    def value(self) -> float:
+        """The measure alone."""
+        return self.score.value
+
+    @property
+    def p(self) -> float:
+        """(1 + how many of the null reach the score) / (1 + permutations)."""
+        assert self.score.p is not None
+        return self.score.p
 
     def plot(self, ax: Axes) -> None:
-        """r of every dimension in both directions, with the null's range and the mean."""
-        for values, label in zip(self.per_dim, ("first to second", "second to first"), strict=True):
-            ax.hist(values, bins=np.linspace(-0.5, 1, 31).tolist(), histtype="step", linewidth=1.4, label=label)
-        ax.axvspan(float(self.null.min()), self.null_95, color="0.8", label="shuffled pairing, to its 95 %")
-        ax.axvline(self.r.value, color="black", linewidth=1, label=f"mean r = {self.r.value:.2f}")
-        ax.set(xlabel="Pearson r on held-out texts", ylabel="dimensions", title="Linear map between two models")
+        """The null as a histogram, and the score with its interval beside it."""
+        ax.hist(self.null, bins=40, color="0.75", label=f"{len(self.null)} shuffled pairings")
+        ax.axvline(self.null_95, color="0.4", linestyle=":", label=f"their 95 %: {self.null_95:.3f}")
+        ax.axvspan(self.score.low, self.score.high, color="C0", alpha=0.2)
+        ax.axvline(self.value, color="C0", label=f"observed: {self.value:.3f}, p = {self.p:.3g}")
+        if self.without_outliers is not None:
+            label = f"without outlier dimensions: {self.without_outliers:.3f}"
+            ax.axvline(self.without_outliers, color="C1", linestyle="--", label=label)
+        ax.set(xlabel=self.measure, ylabel="pairings", title=f"{self.measure} against chance (n={self.score.n})")
         ax.legend(fontsize=7)
 
 
-def cross_model_map(
-    first: np.ndarray,
-    second: np.ndarray,
+@one_thread
+def cka(
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    groups: np.ndarray,
-    within: np.ndarray | None = None,
-    alpha: float = 1.0,
-    test_share: float = 0.2,
-    shuffles: int = 100,
-    seed: int,
-) -> CrossModelMap:
-    """Fits a ridge map in both directions on one part of the texts and scores it on the rest.
+    unbiased: bool = True,
+    permutations: int = 1000,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Linear centred kernel alignment (Kornblith, Norouzi, Lee and Hinton 2019).
 
     Parameters
     ----------
-    first, second
-        Activations [n, d1] and [n, d2] of two models on the same n texts.
+    x, y
+        Activations [n, d1] and [n, d2] of the same n texts, at least 20.
+    unbiased
+        With HSIC_1 of Song et al. 2012 (equation 5), whose null is about 0 for any n and d. The biased
+        one, ||X'Y||^2 / (||X'X|| ||Y'Y||), has sqrt(d1 d2 / ((d1 + n)(d2 + n))) for unrelated Gaussians.
+    permutations, seed
+        Size of the null, and of its randomness and of the jackknife's blocks.
     groups
-        [n] labels. A group is wholly in the training or wholly in the held-out part, so that a map
-        cannot win by having met the same words before.
-    within
-        [n] labels of the texts' surface form. The training mean of each form is taken out of both
-        sides, so that telling the forms apart earns nothing.
-    alpha
-        Ridge penalty, on centred and otherwise unscaled activations.
-    test_share
-        Share of groups held out.
-    shuffles
-        Size of the null: the pairing of whole groups is permuted, because texts of one group are no
-        independent draws, and the map is fitted and scored anew.
+        [n] labels of texts that are no independent draws, as those of one family. Whole groups are
+        permuted and left out, and the n of the estimates counts them; at least 5. Groups of one size are
+        cheap; where sizes differ, every permutation computes the second side anew (30 ms at n = 1000).
 
-    Raises ValueError for arrays that do not match or too few groups. Source of the measure: the
-    execution plan's pre-mortem 1; constant dimensions are dropped and counted, never scored as 0.
+    Raises ValueError for activations that do not match, hold NaN, do not vary, or are fewer than 20.
     """
-    from threadpoolctl import threadpool_limits
+    name, bounds = ("CKA, unbiased", (-1.0, 1.0)) if unbiased else ("CKA, biased", (0.0, 1.0))
+    return _compare(name, "cka", {"unbiased": unbiased}, x, y, permutations, groups, seed, bounds)
 
-    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    groups = np.asarray(groups)
-    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or len(groups) != len(x):
-        raise ValueError(f"activations {x.shape} and {y.shape} and groups {groups.shape} must have the same n")
-    rng = np.random.default_rng(seed)
-    names = rng.permutation(np.unique(groups))
-    n_test = round(test_share * len(names))
-    if n_test < 2 or len(names) - n_test < 2:
-        raise ValueError(f"{len(names)} groups cannot be split into training and held-out parts; use more texts")
-    test = np.isin(groups, names[:n_test])
-    x, y = (_centred(side, test, within) for side in (x, y))
-    with threadpool_limits(1, user_api="blas"):
-        forward, backward = _Direction(x, y, test, alpha), _Direction(y, x, test, alpha)
-        rows = _rows(groups, within)
-        null = np.empty(shuffles)
-        for i in range(shuffles):
-            # One permutation pairs each group of one model with another group of the other, both ways.
-            partner = rng.permutation(len(names))
-            there, back = _rows_of_partners(rows, partner), _rows_of_partners(rows, np.argsort(partner))
-            null[i] = (forward.shuffled(there) + backward.shuffled(back)) / 2
-        held_out, n_rows = groups[test], int(test.sum())
-        r, one_way, other_way = (
-            reweighted(statistic, n_rows, groups=held_out, seed=seed)
-            for statistic in (lambda w: (forward.r(w) + backward.r(w)) / 2, forward.r, backward.r)
+
+@one_thread
+def svcca(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    keep: int | float = 10,
+    permutations: int = 1000,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Mean canonical correlation of the leading principal components (Raghu, Gilmer, Yosinski and Sohl-Dickstein 2017).
+
+    Dimensions are standardised, as in platonic-rep; the canonical correlations are singular values, not
+    an iteration's, so the same data give the same digits.
+
+    Parameters
+    ----------
+    keep
+        How many components of each side; or, below 1, the share of variance they shall hold (0.99).
+
+    The rest is as in `cka`. Where the components of both sides number n or more, canonical correlations
+    are 1 whatever the data, and the score is in doubt.
+    """
+    return _compare("SVCCA", "svcca", {"keep": keep}, x, y, permutations, groups, seed, (0.0, 1.0))
+
+
+@one_thread
+def mutual_knn(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    k: int = 10,
+    permutations: int = 1000,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Share of each text's k nearest texts that two models agree on (Huh, Cheung, Wang and Isola 2024).
+
+    Nearest by cosine, the text itself excluded. Unrelated activations agree on k / (n - 1), so scores at
+    different n do not compare; `calibrated` does. The rest is as in `cka`.
+    """
+    return _compare(f"mutual {k}-NN", "mutual_knn", {"k": k}, x, y, permutations, groups, seed, (0.0, 1.0))
+
+
+@one_thread
+def cknna(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    k: int = 10,
+    permutations: int = 1000,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Kernel alignment of the nearest neighbours that two models agree on (CKNNA; Huh et al. 2024, appendix A).
+
+    As platonic-rep computes it, unbiased, on rows of length 1, but without its 1e-6 in the denominator.
+    Parameters are those of `mutual_knn`. Neighbourhood is not mutual, so that HSIC is of matrices that are
+    not symmetric: which side is first moves the score (by .006 at n = 40), and 1 is no strict upper bound.
+    """
+
+    return _compare(f"CKNNA, k = {k}", "cknna", {"k": k}, x, y, permutations, groups, seed, None)
+
+
+@one_thread
+def rsa(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    kind: Literal["Spearman", "Pearson"] = "Spearman",
+    permutations: int = 1000,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Correlation of the two matrices of distances between texts (Kriegeskorte, Mur and Bandettini 2008).
+
+    A distance is 1 - Pearson's r of two texts' activations; the null is Mantel's (1967). The rest is as
+    in `cka`.
+    """
+    return _compare(f"RSA, {kind}", "rsa", {"kind": kind}, x, y, permutations, groups, seed, (-1.0, 1.0))
+
+
+@one_thread
+def procrustes(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    permutations: int = 100,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """How well one cloud of texts can be turned onto the other: ||X'Y||_* / (||X|| ||Y||), centred (Schoenemann 1966).
+
+    Its square is 1 less scipy's Procrustes disparity. Every permutation costs the singular values of a
+    [d1, d2] matrix, so the null is small by default. The rest is as in `cka`.
+    """
+    return _compare("Procrustes", "procrustes", {}, x, y, permutations, groups, seed, (0.0, 1.0))
+
+
+def _compare(
+    measure: str,
+    kind: str,
+    options: dict[str, Any],
+    x: ArrayLike,
+    y: ArrayLike,
+    permutations: int,
+    groups: ArrayLike | None,
+    seed: int,
+    bounds: tuple[float, float] | None,
+) -> Similarity:
+    a, b = sides(x, y)
+    represent = partial(KINDS[kind], **options)
+    texts = layout(len(a), groups, seed)
+    a, b = a[texts.order], b[texts.order]
+    first, second = represent(a), represent(b)
+    rng = np.random.default_rng([seed, 1])
+    value = first.score(second)
+    score = jackknife(value, left_out(first, second, texts), texts, bounds)
+    null = shuffled([first], [second], texts, permutations, rng)[:, 0, 0]
+    found = chance(null, value)
+    why = doubt(first, second)
+    notes = [why] if why else []
+    outliers = _massive(a), _massive(b)
+    without = None
+    if any(outliers):
+        without = represent(np.delete(a, outliers[0], 1)).score(represent(np.delete(b, outliers[1], 1)))
+        notes.append(
+            f"massive dimensions {list(outliers[0])} of the first and {list(outliers[1])} of the second; "
+            f"without them the score is {without:.3g} instead of {value:.3g}"
         )
-    r = replace(r, p=float((1 + (null >= r.value).sum()) / (1 + shuffles)))
-    null_95 = float(np.quantile(null, 0.95))
-    excess = Estimate(r.value - null_95, r.low - null_95, r.high - null_95, r.n, r.method, r.level)
-    return CrossModelMap(
-        r=r,
-        forward=one_way,
-        backward=other_way,
-        excess=excess,
-        shuffled=student(null),
+    score = replace(score, p=found.p, doubt=why)
+    return Similarity(
+        measure=measure,
+        score=score,
         null=null,
-        null_95=null_95,
-        constant_dims=(forward.constant, backward.constant),
-        per_dim=(forward.each(np.ones((1, n_rows)))[0], backward.each(np.ones((1, n_rows)))[0]),
+        null_95=found.null_95,
+        percentile=replace(found.percentile, doubt=why),
+        excess=over(score, found.null_95),
+        calibrated=found.calibrated,
+        outliers=outliers,
+        without_outliers=without,
+        constant_dims=(int((np.ptp(a, axis=0) == 0).sum()), int((np.ptp(b, axis=0) == 0).sum())),
+        notes=tuple(notes),
     )
 
 
-def _centred(side: np.ndarray, test: np.ndarray, within: np.ndarray | None) -> np.ndarray:
-    """Takes the training mean out, form by form."""
-    forms = np.zeros(len(side), dtype=int) if within is None else np.unique(within, return_inverse=True)[1]
-    centred = np.empty_like(side)
-    for form in np.unique(forms):
-        rows = forms == form
-        if not (rows & ~test).any():
-            raise ValueError("a form of text has no training text; use more texts or fewer forms")
-        centred[rows] = side[rows] - side[rows & ~test].mean(0)
-    return centred
-
-
-def _rows(groups: np.ndarray, within: np.ndarray | None) -> list[np.ndarray]:
-    """Row indices of each group, ordered by form."""
-    forms = np.zeros(len(groups)) if within is None else np.unique(within, return_inverse=True)[1]
-    order = np.lexsort((np.arange(len(groups)), forms, np.unique(groups, return_inverse=True)[1]))
-    return np.split(order, np.cumsum(np.unique(groups, return_counts=True)[1])[:-1])
-
-
-def _rows_of_partners(rows: list[np.ndarray], partner: np.ndarray) -> np.ndarray:
-    """[n] for each row, the row of the partner group that stands at its place; a short partner begins again."""
-    order = np.empty(sum(len(own) for own in rows), dtype=int)
-    for own, other in zip(rows, partner, strict=True):
-        order[own] = np.resize(rows[other], len(own))
-    return order
-
-
-class _Direction:
-    """A ridge map from one side to the other, with its held-out predictions."""
-
-    def __init__(self, source: np.ndarray, target: np.ndarray, test: np.ndarray, alpha: float) -> None:
-        self.source, self.target, self.test = source, target, test
-        train = source[~test]
-        gram = train.T @ train + alpha * np.eye(source.shape[1])
-        self._to_weights = np.linalg.solve(gram, train.T)
-        predicted, true = self._predict(target)
-        varies = (true.std(0) > 1e-12) & (predicted.std(0) > 1e-12)
-        self.constant = int((~varies).sum())
-        if not varies.any():
-            raise ValueError("no target dimension varies on the held-out texts")
-        a, b = predicted[:, varies], true[:, varies]
-        self._moments = [a - a.mean(0), b - b.mean(0)]
-
-    def _predict(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Prediction and truth on the held-out texts, both [n_test, d]."""
-        return self.source[self.test] @ (self._to_weights @ target[~self.test]), target[self.test]
-
-    def each(self, weights: np.ndarray) -> np.ndarray:
-        """Pearson's r of every varying dimension with the held-out texts so weighted, [m, n_test] to [m, d]."""
-        a, b = self._moments
-        w = weights / weights.sum(1, keepdims=True)
-        mean_a, mean_b = w @ a, w @ b
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = np.sqrt((w @ (a * a) - mean_a**2) * (w @ (b * b) - mean_b**2))
-            return np.asarray((w @ (a * b) - mean_a * mean_b) / spread)
-
-    def r(self, weights: np.ndarray) -> np.ndarray:
-        """Mean of r over the dimensions, [m, n_test] to [m]."""
-        return np.asarray(np.nanmean(self.each(weights), axis=1))
-
-    def shuffled(self, order: np.ndarray) -> float:
-        """Mean r of the map that is fitted and tested on a permuted target."""
-        a, b = self._predict(self.target[order])
-        a, b = a - a.mean(0), b - b.mean(0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return float(np.nanmean((a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0))))
+def _massive(x: np.ndarray) -> tuple[int, ...]:
+    """Dimensions that could give a linear CKA of 0.1 all alone, and are no mere member of a small set of equals."""
+    variance = x.var(0)
+    share = variance**2 / (variance**2).sum()
+    typical = float(np.median(variance[variance > 0]))
+    return tuple(int(i) for i in np.flatnonzero((share > 0.1) & (variance > 10 * typical)))

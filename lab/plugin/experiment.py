@@ -75,7 +75,9 @@ def experiment(
             for p in parameters
             if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
         }
-        setattr(function, _ATTRIBUTE, Experiment(id, claim, phase, dict(negative or {}), knobs, tuple(needs), population))
+        setattr(
+            function, _ATTRIBUTE, Experiment(id, claim, phase, dict(negative or {}), knobs, tuple(needs), population)
+        )
         return function
 
     return declare

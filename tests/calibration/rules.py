@@ -1,0 +1,5 @@
+"""All rules that can give PASS, each with data on which it must not."""
+
+from tests.calibration import intervals
+
+RULES = (*intervals.RULES,)
