@@ -66,7 +66,10 @@ def bootstrap(
         resampled = _Groups(x, statistic, k, member)
     draws, value = resampled.draws(resamples, rng), resampled.value
     name = f"{method} bootstrap" if groups is None else f"{method} cluster bootstrap"
-    return _interval(value, draws, resampled.jackknife if method == "BCa" else None, k, name, level, unit, bounds)
+    at = np.array([(1 - level) / 2, (1 + level) / 2])
+    if method == "BCa" and np.isfinite(draws).all() and np.ptp(draws) > 0:
+        at = _corrected(at, value, draws, resampled.jackknife())
+    return _interval(value, draws, at, k, name, level, unit, bounds)
 
 
 def reweighted(
@@ -80,10 +83,12 @@ def reweighted(
     unit: str = "",
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """A statistic of n weighted rows, with a percentile bootstrap interval.
+    """A statistic of n weighted rows, with an expanded percentile bootstrap interval.
 
     For statistics that are cheap in weights and dear in rows, as all that are functions of weighted sums:
-    one matrix product serves all resamples.
+    one matrix product serves all resamples. The quantiles are those that make the interval of a mean as
+    wide as Student's (Hesterberg 2015, The American Statistician 69: 371); of 12 groups plain ones were
+    measured to hold the truth in 90 % of experiments instead of 95 %.
 
     Parameters
     ----------
@@ -97,7 +102,7 @@ def reweighted(
 
         >>> x = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
         >>> print(reweighted(lambda w: w @ x / w.sum(1), 5, seed=0))
-        6.2 [2, 11.4] (n=5, bootstrap)
+        6.2 [1.2, 14.4] (n=5, bootstrap)
     """
     k, member = clusters(groups, n)
     rng = np.random.default_rng(seed)
@@ -109,7 +114,7 @@ def reweighted(
         drawn[:] = statistic(counts if groups is None else counts[:, member])
     value = float(statistic(np.ones((1, n)))[0])
     method = "bootstrap" if groups is None else "cluster bootstrap"
-    return _interval(value, draws, None, k, method, level, unit, bounds)
+    return _interval(value, draws, _student_tails(k, level), k, method, level, unit, bounds)
 
 
 class _Rows:
@@ -192,32 +197,41 @@ class _Groups(_Rows):
         return np.array([float(self._of(np.delete(self.x, group, axis=0)[None])[0]) for group in self.rows])
 
 
+def _corrected(at: np.ndarray, value: float, draws: np.ndarray, without: np.ndarray) -> np.ndarray:
+    """Quantiles corrected for bias and acceleration (Efron 1987), from the jackknife [g]."""
+    from scipy.special import ndtr, ndtri
+
+    below = ((draws < value).sum() + (draws == value).sum() / 2) / len(draws)
+    z0 = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
+    deviation = without.mean() - without
+    spread = (deviation**2).sum() ** 1.5
+    acceleration = (deviation**3).sum() / (6 * spread) if spread > 0 else 0.0
+    z = z0 + ndtri(at)
+    return np.asarray(ndtr(z0 + z / (1 - acceleration * z)))
+
+
+def _student_tails(k: int, level: float) -> np.ndarray:
+    """Quantiles at which a percentile interval of a mean of k units is as wide as Student's."""
+    from scipy.special import ndtr, stdtrit
+
+    reach = np.sqrt(k / (k - 1)) * stdtrit(k - 1, (1 + level) / 2)
+    return np.array([ndtr(-reach), ndtr(reach)])
+
+
 def _interval(
     value: float,
     draws: np.ndarray,
-    jackknife: Callable[[], np.ndarray] | None,
+    at: np.ndarray,
     k: int,
     method: str,
     level: float,
     unit: str,
     bounds: tuple[float, float] | None,
 ) -> Estimate:
-    """Quantiles of the draws, corrected for bias and acceleration where a jackknife is given."""
-    from scipy.special import ndtr, ndtri
-
+    """The quantiles `at` of the draws."""
     if not np.isfinite(value) or not np.isfinite(draws).all():
         bad = int((~np.isfinite(draws)).sum())
         raise ValueError(f"the statistic was not finite on {bad} of {len(draws)} resamples")
-    at = np.array([(1 - level) / 2, (1 + level) / 2])
-    if jackknife is not None and np.ptp(draws) > 0:
-        below = ((draws < value).sum() + (draws == value).sum() / 2) / len(draws)
-        z0 = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
-        without = jackknife()
-        deviation = without.mean() - without
-        spread = (deviation**2).sum() ** 1.5
-        acceleration = (deviation**3).sum() / (6 * spread) if spread > 0 else 0.0
-        z = z0 + ndtri(at)
-        at = ndtr(z0 + z / (1 - acceleration * z))
     low, high = np.quantile(draws, at)
     # An interval by quantiles of a skewed statistic may leave the value out; it is then stretched to it.
     return Estimate(value, min(float(low), value), max(float(high), value), k, method, level, unit=unit, bounds=bounds)

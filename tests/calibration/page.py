@@ -104,7 +104,13 @@ def _draw_rates(counts: Sequence[Count]) -> Any:
             if rate is not None:
                 low, high = 100 * (rate.value - rate.low), 100 * (rate.high - rate.value)
                 ax.errorbar(
-                    100 * rate.value, y + shift, xerr=[[low], [high]], fmt=marker, color=colour, markersize=4, linewidth=1
+                    100 * rate.value,
+                    y + shift,
+                    xerr=[[low], [high]],
+                    fmt=marker,
+                    color=colour,
+                    markersize=4,
+                    linewidth=1,
                 )
         due = 2.5 if count.interval else 5.0
         ax.plot([due, due], [y - 0.45, y + 0.45], color="0.5", linestyle="--", linewidth=1)
@@ -113,7 +119,9 @@ def _draw_rates(counts: Sequence[Count]) -> Any:
     ax.set_ylim(len(counts) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.set_xlabel("% of experiments that came to a wrong verdict")
-    ax.set_title(f"Wrong verdicts with the truth on the bar, {max(c.runs for c in counts):,} experiments a rule", fontsize=9)
+    ax.set_title(
+        f"Wrong verdicts with the truth on the bar, {max(c.runs for c in counts):,} experiments a rule", fontsize=9
+    )
     for label, marker, colour in (("false PASS", "o", "#0072B2"), ("false FAIL", "^", "#D55E00")):
         ax.plot([], [], marker, color=colour, label=label, markersize=4)
     ax.plot([], [], color="0.5", linestyle="--", label="due")

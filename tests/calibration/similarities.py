@@ -1,0 +1,87 @@
+"""Rules of `lab.methods.similarity`: unrelated activations must not be found alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lab.methods import similarity
+from tests.calibration.simulate import Rule
+
+
+def unrelated(rng, n=100, d=(24, 32)):
+    """Two sides with steep spectra and nothing in common."""
+    return [rng.normal(size=(n, width)) / np.sqrt(np.arange(1, width + 1)) for width in d]
+
+
+def by_chance(measure, **options):
+    """Whether unrelated sides are found alike beyond the 95th percentile of the null."""
+
+    def draw(rng):
+        found = getattr(similarity, measure)(*unrelated(rng), seed=int(rng.integers(2**31)), **options)
+        return (found.percentile > 0.95).outcome == "PASS"
+
+    return draw
+
+
+def families_by_chance(rng):
+    """Texts come in 20 families of 5 that are alike in any model; families share nothing between the models."""
+    member = np.repeat(np.arange(20), 5)
+    x, y = (rng.normal(size=(20, 16))[member] + 0.5 * rng.normal(size=(100, 16)) for _ in range(2))
+    found = similarity.cka(x, y, groups=member, permutations=400, seed=int(rng.integers(2**31)))
+    return (found.percentile > 0.95).outcome == "PASS"
+
+
+def searched(rng):
+    xs, ys = ([rng.normal(size=(60, 12)) for _ in range(6)] for _ in range(2))
+    found = similarity.search(xs, ys, permutations=400, seed=int(rng.integers(2**31)))
+    return (found.percentile > 0.95).outcome == "PASS"
+
+
+def ridge(rng):
+    """r over the null's 95th percentile, of unrelated activations; ridge_correlation's own interval by groups."""
+    x, y = unrelated(rng, 240, (12, 12))
+    groups = np.repeat(np.arange(60), 4)
+    found = similarity.ridge_correlation(x, y, groups=groups, permutations=40, seed=int(rng.integers(2**31)))
+    return (found.excess > 0).outcome == "PASS"
+
+
+def ridge_r(rng):
+    """Mean r of unrelated activations, whose truth is 0."""
+    x, y = unrelated(rng, 600, (12, 12))
+    groups = np.repeat(np.arange(300), 2)
+    return similarity.ridge_correlation(x, y, groups=groups, permutations=2, seed=int(rng.integers(2**31))).r
+
+
+def cka_between(rng):
+    """Unbiased CKA of two sides that share four of their directions, against its value on 20,000 texts."""
+    latent = rng.normal(size=(200, 4))
+    x, y = (latent @ MAPS[side] + rng.normal(size=(200, 24)) for side in (0, 1))
+    return similarity.cka(x, y, permutations=1, seed=int(rng.integers(2**31))).score
+
+
+MAPS = np.random.default_rng(7).normal(size=(2, 4, 24))
+
+
+def truth_of_cka():
+    """From covariances, for infinitely many texts: tr(Sxy Syx) / sqrt(tr(Sxx^2) tr(Syy^2))."""
+    own = [m.T @ m + np.eye(24) for m in MAPS]
+    between = MAPS[0].T @ MAPS[1]
+    return float((between**2).sum() / np.sqrt((own[0] ** 2).sum() * (own[1] ** 2).sum()))
+
+
+RULES = (
+    Rule("CKA, unbiased: percentile", "unrelated, n = 100", by_chance("cka", permutations=400), share=0.5),
+    Rule(
+        "CKA, biased: percentile", "unrelated, n = 100", by_chance("cka", unbiased=False, permutations=400), share=0.5
+    ),
+    Rule("CKA by families: percentile", "unrelated, 20 families of 5", families_by_chance, share=0.5),
+    Rule("mutual k-NN: percentile", "unrelated, n = 100", by_chance("mutual_knn", permutations=400), share=0.3),
+    Rule("CKNNA: percentile", "unrelated, n = 100", by_chance("cknna", permutations=400), share=0.3),
+    Rule("SVCCA: percentile", "unrelated, n = 100", by_chance("svcca", permutations=400), share=0.2),
+    Rule("RSA: percentile", "unrelated, n = 100", by_chance("rsa", permutations=400), share=0.3),
+    Rule("Procrustes: percentile", "unrelated, n = 100", by_chance("procrustes", permutations=100), share=0.2),
+    Rule("Search over 6 x 6 layers: percentile", "unrelated, n = 60", searched, share=0.2),
+    Rule("Ridge r: over the null", "unrelated, 60 groups of 4", ridge, share=0.2),
+    Rule("Ridge r: interval", "unrelated, 300 groups of 2, a fifth held out", ridge_r, 0.0, share=0.5),
+    Rule("CKA, unbiased: interval", "4 shared directions, n = 200", cka_between, truth_of_cka(), share=0.5),
+)
