@@ -11,7 +11,23 @@ import pytest
     [
         "lab.estimate",
         "lab.subjects.options",
-        *(f"lab.stats.{name}" for name in ("shares", "means", "correlations", "auroc", "resampling")),
+        *(
+            f"lab.stats.{name}"
+            for name in (
+                "shares",
+                "means",
+                "correlations",
+                "auroc",
+                "resampling",
+                "effects",
+                "equivalence",
+                "families",
+                "icc",
+                "seeds",
+                "scale_use",
+                "consistency",
+            )
+        ),
         "lab.methods.health",
         "lab.methods.similarity",
     ],

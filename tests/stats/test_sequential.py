@@ -25,8 +25,8 @@ def looked_at(streams, bar, every):
 
 
 def test_peeking_fools_an_ordinary_interval_and_not_a_sequence():
-    """200 experiments of 1000 answers under the null, looked at every 20: Wilson's is wrong at some time in a third."""
-    ours, naive = looked_at(np.random.default_rng(0).random((200, 1000)) < 0.5, 0.5, 20)
+    """120 experiments of 1000 answers under the null, looked at every 40: Wilson's is wrong at some time in a third."""
+    ours, naive = looked_at(np.random.default_rng(0).random((120, 1000)) < 0.5, 0.5, 40)
     assert naive > 0.2
     assert ours < 0.05
 
@@ -35,7 +35,7 @@ def test_bounded_numbers_keep_the_error_rate_too():
     rng, wrong = np.random.default_rng(1), 0
     for _ in range(200):
         sequence, missed = ConfidenceSequence(), False
-        for part in rng.beta(2, 3, (20, 25)):
+        for part in rng.beta(2, 3, (10, 50)):
             sequence.add(part)
             missed |= not sequence.estimate.low <= 0.4 <= sequence.estimate.high
         wrong += missed
@@ -82,7 +82,7 @@ def test_a_large_effect_needs_few_answers_and_a_small_one_many():
     medians = []
     for truth in (0.8, 0.6):
         needed = []
-        for stream in np.random.default_rng(2).random((60, 1500)) < truth:
+        for stream in np.random.default_rng(2).random((40, 1500)) < truth:
             sequence = ConfidenceSequence()
             while sequence.n < 1500 and not (sequence.n and decided(sequence.estimate, 0.5)):
                 sequence.add(stream[sequence.n])
