@@ -1,4 +1,4 @@
-# make setup · make hypotheses · make test · make kills · make lint · make report · make organisms · make bench
+# make setup · make hypotheses · make test · make kills · make calibration · make lint · make report · make organisms · make bench
 # Each sets up what it needs. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses test kills lint report organisms bench clean
+.PHONY: setup hypotheses test kills calibration lint report organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -34,6 +34,10 @@ test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
 # Kills a suite at 50 random moments, alone and with workers, and holds what is resumed against an uninterrupted run.
 kills: $(READY)
 	$(BIN)/python -m pytest tests/plugin/test_resume.py -k killed --kills 50 $(ARGS)
+
+# Simulates every rule 2,000 times and runs the suite under 40 seeds: about an hour on two cores; goes on after a stop.
+calibration: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

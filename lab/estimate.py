@@ -100,7 +100,10 @@ class Estimate:
 
     def __post_init__(self) -> None:
         me = f"estimate {self.name or self.method!r}"
-        for key in ("value", "low", "high", "level"):
+        object.__setattr__(self, "level", _number(f"level of the {me}", self.level))
+        if not 0 < self.level < 1:
+            raise ValueError(f"level of the {me} is {self.level}; write 0.95 for 95 %")
+        for key in ("value", "low", "high"):
             object.__setattr__(self, key, _number(f"{key} of the {me}", getattr(self, key)))
         if self.p is not None:
             object.__setattr__(self, "p", _number(f"p of the {me}", self.p))
@@ -110,8 +113,6 @@ class Estimate:
         if int(n) != n or n < 1:
             raise ValueError(f"n of the {me} is {self.n}; an estimate needs at least one unit of data")
         object.__setattr__(self, "n", int(n))
-        if not 0 < self.level < 1:
-            raise ValueError(f"level of the {me} is {self.level}; write 0.95 for 95 %")
         if self.low > self.high:
             raise ValueError(f"the {me} has low {self.low} above high {self.high}")
         slack = 1e-9 * max(1.0, abs(self.value))  # rounding inside a method is not an error
@@ -229,6 +230,8 @@ class Verdict:
         One sentence with the numbers.
     point
         The point rule of the same bar, which looks at the value alone. Shown beside, never decides.
+    against
+        The claim in numbers: (">" or "<", passes, fails) or ("within", low, high).
     """
 
     outcome: Outcome
@@ -236,6 +239,7 @@ class Verdict:
     claim: str
     reason: str
     point: Outcome
+    against: tuple[str, float, float]
 
     @classmethod
     def _of_bar(cls, estimate: Estimate, bar: Bar, sign: Literal[">", "<"]) -> Verdict:
@@ -267,7 +271,8 @@ class Verdict:
         claim = f"{sign} {_show(passes, estimate)}" + ("" if bar.fails is None else f" / {_show(fails, estimate)}")
         between = min(passes, fails) < estimate.value < max(passes, fails)  # no n settles a truth in the zone
         nearest = None if between else min((passes, fails), key=lambda edge: abs(estimate.value - edge))
-        return cls._make(estimate, claim, side(near, far), said, side(estimate.value, estimate.value), nearest)
+        point = side(estimate.value, estimate.value)
+        return cls._make(estimate, claim, side(near, far), said, point, nearest, (sign, passes, fails))
 
     @classmethod
     def _of_band(cls, estimate: Estimate, low: float, high: float) -> Verdict:
@@ -285,7 +290,7 @@ class Verdict:
         nearest = min((low, high), key=lambda edge: abs(estimate.value - edge))
         outcome = place(estimate.low, estimate.high)
         point = place(estimate.value, estimate.value)
-        return cls._make(estimate, f"within {band}", outcome, said, point, nearest)
+        return cls._make(estimate, f"within {band}", outcome, said, point, nearest, ("within", low, high))
 
     @classmethod
     def _make(
@@ -296,6 +301,7 @@ class Verdict:
         said: dict[Outcome, str],
         point: Outcome,
         nearest: float | None,
+        against: tuple[str, float, float],
     ) -> Verdict:
         reason = f"{estimate} {said[outcome]}"
         if estimate.doubt:
@@ -308,7 +314,7 @@ class Verdict:
             half, gap = (estimate.high - estimate.low) / 2, abs(estimate.value - nearest)
             if gap < half < 1000 * gap:
                 reason += f"; n of about {float(f'{estimate.n * (half / gap) ** 2:.2g}'):.0f} would settle it"
-        return cls(outcome, estimate, claim, reason, point)
+        return cls(outcome, estimate, claim, reason, point, against)
 
     def __bool__(self) -> bool:
         if self.outcome == "INCONCLUSIVE":

@@ -55,6 +55,18 @@ def test_the_plugin_loads_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+def test_collecting_the_hypotheses_loads_no_heavy_library():
+    """Together they take five seconds to import, on every worker; each is imported where it is used."""
+    heavy = "torch transformers scipy sklearn statsmodels pingouin pandas matplotlib".split()
+    code = (
+        "import sys, pytest; pytest.main(['hypotheses', '--collect-only', '-q', '-p', 'no:cacheprovider']); "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "tests collected" in run.stdout
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
 def test_no_pickle_anywhere():
     used = [p for folder in ("lab", "fixtures", "hypotheses", "reports") for p in (ROOT / folder).rglob("*.py")
             if {"pickle", "joblib", "dill", "shelve"} & {name.split(".")[0] for name in imports(p)}]  # fmt: skip

@@ -5,7 +5,7 @@ what pure noise gets. A patient's questions stay in one fold.
 """
 
 from lab.estimate import Bar
-from lab.methods import probing
+from lab.methods import health, probing
 from lab.plugin import experiment
 
 
@@ -20,6 +20,10 @@ from lab.plugin import experiment
 )
 def test_errors_are_predictable(model, questions, evidence, *, n_samples=4800, depth=0.5, folds=5):
     asked = questions.sample(n_samples, seed=evidence.seed)
+    evidence.health(
+        health.no_duplicates(asked.prompts, "questions"),
+        health.enough("AUROC", n=len(set(asked.subject)), bar=0.55, expected=0.65, out_of_fold=True),
+    )
     answers = model.choose(asked.prompts, asked.options)  # exact option probabilities, nothing sampled
     wrong = answers.picked != asked.key
     resid = model.capture(asked.prompts, at=model.resid_post(depth), position="last")

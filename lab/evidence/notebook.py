@@ -222,7 +222,8 @@ class Notebook:
                 self.measured[event["estimate"]["name"]] = Estimate(**event["estimate"])
             elif event["event"] == "judged":
                 told = {k: event[k] for k in ("claim", "outcome", "reason", "point")}
-                self.judged.append(Verdict(estimate=self.measured[event["name"]], **told))
+                against = tuple(event.get("against", ("", 0.0, 0.0)))  # older journals do not tell
+                self.judged.append(Verdict(estimate=self.measured[event["name"]], against=against, **told))
             elif event["event"] == "control":
                 self.controls.append(Control(**{k: event[k] for k in ("name", "outcome", "reason")}))
             elif event["event"] == "plot":
@@ -357,6 +358,7 @@ class Notebook:
             outcome=verdict.outcome,
             reason=verdict.reason,
             point=verdict.point,
+            against=verdict.against,
         )
 
     def _write(self, event: str, **fields: Any) -> None:

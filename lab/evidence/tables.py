@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab.estimate import Estimate
+from lab.estimate import Bar, Estimate
 from lab.evidence.files import file_name, write_whole
 from lab.evidence.journal import SCHEMA
 
@@ -30,7 +30,7 @@ class Measure:
     """One measured estimate, and every claim that was made about it, with what each came to."""
 
     estimate: dict[str, Any]
-    claims: list[dict[str, str]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def read(self) -> Estimate:
@@ -106,7 +106,8 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
             cell.measures.append(Measure(event["estimate"]))
         elif kind == "judged":
             measure = next(m for m in cell.measures if m.estimate["name"] == event["name"])
-            measure.claims.append({name: event[name] for name in ("claim", "outcome", "reason", "point")})
+            parts = ("claim", "outcome", "reason", "point", "against")
+            measure.claims.append({name: event[name] for name in parts if name in event})
         elif kind == "control":
             cell.controls.append({name: event[name] for name in ("name", "outcome", "reason")})
         elif kind == "report":
@@ -135,8 +136,8 @@ def summary_table(cells: list[CellRecord]) -> str:
     for cell in cells:
         measures: list[Measure | None] = [*cell.measures] or [None]
         rows += [_row(cell, measure) + [cell.registration or ""] * locked for measure in measures]
-    if several := over_seeds(cells):
-        rows += [row + [""] * locked for row in map(_seeds_row, several)]
+    together = [*map(_seeds_row, over_seeds(cells)), *map(_family_row, families(cells))]
+    rows += [row + [""] * locked for row in together]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -187,12 +188,76 @@ def _seeds_row(one: OverSeeds) -> list[str]:
     return [f"{one.cell} over {len(one.seeds)} seeds", one.measure, one.shown, "", "", "", one.shown_verdicts]
 
 
+@dataclass(frozen=True)
+class Family:
+    """One claim about several subjects, judged together: what is left of each verdict after Holm's correction.
+
+    `outcomes` by cell; `p` the largest corrected p of those that PASS, None where none does.
+    """
+
+    experiment: str
+    measure: str
+    bar: str
+    outcomes: dict[str, str]
+    alone: dict[str, str]
+    p: float | None
+
+    @property
+    def shown(self) -> str:
+        """How many came to what, and which cells the correction changed."""
+        counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(Counter(self.outcomes.values()).items()))
+        changed = [cell for cell, outcome in self.outcomes.items() if outcome != self.alone[cell]]
+        return counts + (f" (no longer decided: {', '.join(changed)})" if changed else "")
+
+
+def families(cells: list[CellRecord]) -> list[Family]:
+    """Every claim made of two cells or more, at one seed and under the same knobs; known negatives are left out."""
+    groups: dict[str, list[tuple[CellRecord, Measure, dict[str, Any]]]] = {}
+    for cell in cells:
+        if cell.negative or cell.verdict in ("INVALID", "SKIPPED"):
+            continue
+        for measure in cell.measures:
+            for claim in measure.claims:
+                if "against" in claim:
+                    same = [cell.experiment, measure.estimate["name"], claim["against"], cell.knobs, cell.seed]
+                    groups.setdefault(json.dumps(same, sort_keys=True), []).append((cell, measure, claim))
+    return [_family(members) for members in groups.values() if len(members) > 1]
+
+
+def _family(members: list[tuple[CellRecord, Measure, dict[str, Any]]]) -> Family:
+    from lab.stats.families import verdicts  # numpy, which a run that only collects does without
+
+    first, measure, claim = members[0]
+    sign, one, two = claim["against"]
+    bar: Any = (one, two) if sign == "within" else Bar(one, two)
+    judged = verdicts([each.read for _, each, _ in members], bar, "<" if sign == "<" else ">")
+    passing = [member.p_pass for member in judged if member.outcome == "PASS"]
+    return Family(
+        experiment=first.experiment,
+        measure=measure.read.name,
+        bar=claim["claim"],
+        outcomes={cell.cell: member.outcome for (cell, *_), member in zip(members, judged, strict=True)},
+        alone={cell.cell: told["outcome"] for cell, _, told in members},
+        p=max(passing, default=None),
+    )
+
+
+def _family_row(family: Family) -> list[str]:
+    name = f"{family.experiment}: {len(family.outcomes)} cells together (Holm)"
+    p = "" if family.p is None else _p(family.p)
+    return [name, family.measure, "", "", p, family.bar, family.shown]
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
     if measure is None:
         return [cell.cell, "", "", "", "", "", cell.shown_verdict]
     e = measure.read
     level = "" if e.level == 0.95 else f" ({100 * e.level:g} %)"
-    p = "" if e.p is None else ("< 0.001" if e.p < 0.001 else f"{e.p:.3f}")
+    p = "" if e.p is None else _p(e.p)
     return [cell.cell, e.name, e.shown, e.interval + level, p, measure.bar, cell.shown_verdict]
 
 
@@ -211,6 +276,8 @@ def write_tables(cells: list[CellRecord], results: Path) -> list[Path]:
     files = {"summary_table.md": summary_table(cells), "statistics.json": statistics(cells)}
     if several := over_seeds(cells):
         files["seeds.json"] = _json([asdict(one) for one in several])
+    if together := families(cells):
+        files["families.json"] = _json([asdict(one) for one in together])
     for name in sorted({cell.experiment for cell in cells}):
         files |= experiment_files([cell for cell in cells if cell.experiment == name])
     return [write_whole(results / name, text.encode()) for name, text in files.items()]

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.intervals import paired_difference, wilson
+from lab.stats.checks import finite, row
+from lab.stats.families import MaxT, max_t
+from lab.stats.intervals import paired_difference, ratio, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +112,96 @@ def random_at_distance(base: np.ndarray, clean: np.ndarray, *, seed: int) -> np.
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     distance = np.linalg.norm(np.asarray(clean, dtype=float) - base, axis=1, keepdims=True)
     return np.asarray(base + distance * direction)
+
+
+def recovery(
+    clean: ArrayLike, corrupted: ArrayLike, patched: ArrayLike, *, groups: ArrayLike | None = None
+) -> Estimate:
+    """How much of the clean prompts' answer does a patch restore? 0 as corrupted, 1 as clean.
+
+    (patched - corrupted) / (clean - corrupted) in logit differences, right answer less wrong one, which is
+    the metric Zhang and Nanda (2024, arXiv 2309.16042) recommend. A ratio of means with Fieller's interval,
+    so that no prompt whose two runs hardly differ can carry it off. Below 0 a patch makes matters worse,
+    above 1 it overshoots.
+
+    Parameters
+    ----------
+    clean, corrupted, patched
+        [n] logit differences of the clean prompts, the corrupted ones, and those with the patch.
+    groups
+        [n] labels of prompts that belong together.
+
+    In doubt where clean and corrupted prompts cannot be told apart on average. Raises ValueError for rows
+    that do not match, NaN, or where their means are the same.
+
+        >>> print(recovery([4.0, 5.0, 6.0], [0.0, 0.5, 1.0], [3.0, 3.5, 4.8]))
+        0.726 [0.585, 0.854] (n=3, Fieller)
+    """
+    whole, least, now = row(clean, "clean logits"), row(corrupted, "corrupted logits"), row(patched, "patched logits")
+    if not whole.shape == least.shape == now.shape:
+        raise ValueError(f"logits must be of the same prompts, not {whole.size}, {least.size} and {now.size} of them")
+    return ratio(now - least, whole - least, groups=groups)
+
+
+@dataclass(frozen=True)
+class LayerEffects:
+    """At which layer does a patch act?
+
+    Attributes
+    ----------
+    sweep
+        Corrected for the number of layers: `sweep.p`, and `sweep.band`, whose intervals hold at once.
+    strongest
+        The layer with the largest effect.
+    rivals
+        The other layers whose bands overlap the strongest one's: it cannot be told from them by this.
+    identity
+        [layers] the largest effect, in size, that any prompt's own activation had when put back; anything
+        but 0 is a fault of the machinery.
+    """
+
+    sweep: MaxT
+    strongest: int
+    rivals: tuple[int, ...]
+    identity: np.ndarray
+
+    def plot(self, ax: Axes) -> None:
+        """Mean effect by layer with the simultaneous band, and the identity patch."""
+        band, layers = self.sweep.band, range(len(self.sweep.band))
+        ax.fill_between(layers, [e.low for e in band], [e.high for e in band], alpha=0.25, label="band, all layers")
+        ax.plot(layers, [e.value for e in band], marker="o", markersize=3, label="patched")
+        ax.plot(layers, self.identity, color="C3", linestyle=":", label="identity, largest")
+        ax.axhline(0, color="0.6", linewidth=0.8)
+        ax.set(xlabel="layer", ylabel="effect", title=f"Patching by layer, strongest at {self.strongest}")
+        ax.legend(fontsize=7)
+
+
+def by_layer(
+    effects: ArrayLike, *, identity: ArrayLike, permutations: int = 9999, seed: int = 0, level: float = 0.95
+) -> LayerEffects:
+    """Compares a patch's effect between layers.
+
+    Parameters
+    ----------
+    effects
+        [n, layers] effect on each prompt, as patched less corrupted logit difference; divide all by one
+        number, the mean of clean less corrupted, and 1 is full recovery. Rows are independent prompts:
+        average those that belong together first.
+    identity
+        [n, layers] the same with each prompt's own activation in place. An effect of 0 is exactly 0.
+    permutations, seed, level
+        Of `max_t`.
+
+    Raises ValueError for shapes that do not match, fewer than two prompts, or NaN.
+    """
+    x, own = np.asarray(effects, dtype=float), np.asarray(identity, dtype=float)
+    if x.ndim != 2 or own.shape != x.shape:
+        raise ValueError(f"effects {x.shape} and identity {own.shape} do not match; both need [n, layers]")
+    sweep = max_t(x, permutations=permutations, seed=seed, level=level)
+    strongest = int(np.argmax([e.value for e in sweep.band]))
+    top = sweep.band[strongest]
+    rivals = (i for i, e in enumerate(sweep.band) if i != strongest and e.high >= top.low)
+    return LayerEffects(sweep, strongest, tuple(rivals), np.abs(finite(own, "identity effects")).max(0))
 
 
 def _differ(a: Sequence[Hashable], b: Sequence[Hashable]) -> np.ndarray:

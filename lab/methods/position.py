@@ -9,7 +9,6 @@ import numpy as np
 
 from lab.estimate import Estimate
 from lab.stats.intervals import reweighted, student, wilson
-from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,7 +194,7 @@ class Fit:
     log_likelihood: float
 
 
-def fit(pairs: np.ndarray, p_first: np.ndarray, *, items: int, level: float = 0.95) -> Fit:
+def fit(pairs: np.ndarray, p_first: np.ndarray, *, items: int, seed: int = 0, level: float = 0.95) -> Fit:
     """Thurstone's case V with a position term, by maximum likelihood.
 
     Parameters
@@ -206,81 +205,65 @@ def fit(pairs: np.ndarray, p_first: np.ndarray, *, items: int, level: float = 0.
         [pairs, 2], as in `bias`.
     items
         How many there are. Those that are never compared stay at 0.
+    seed
+        Of the blocks.
 
-    A penalty of 0.001 mu^2 keeps items that never lose finite. The interval of the intercept comes from
-    the sandwich covariance H^-1 (sum of g g') H^-1 (White 1982) with one gradient g a pair, as the two
-    orders of a pair are no independent draws; it replaces 200 refits on resampled pairs.
+    A penalty of 0.001 mu^2 keeps items that never lose finite. Maximum likelihood overstates all of its
+    parameters where there are few choices an item, by 8 % at 38 of them; of the intercept that is taken
+    out by a delete-a-block jackknife over 20 blocks of pairs (Quenouille 1956), which also gives its interval,
+    by Student's t: pairs, as their two orders are no independent draws.
 
-    Raises ValueError for shapes that do not match, and RuntimeError where the fit does not converge.
+    Raises ValueError for shapes that do not match or fewer than 40 pairs, and RuntimeError where the fit
+    does not converge.
     """
-    from scipy.stats import norm
+    from scipy.stats import t as student_t
 
     pairs, p = np.asarray(pairs, dtype=int), np.asarray(p_first, dtype=float)
     if pairs.shape != p.shape or pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.min() < 0 or pairs.max() >= items:
         raise ValueError(f"pairs {pairs.shape} and p_first {p.shape} must be [pairs, 2] of items 0 to {items - 1}")
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    chosen = np.concatenate([p[:, 0], p[:, 1]])
-    best, value = _maximise(both, chosen, items)
-    half = float(norm.ppf((1 + level) / 2)) * _error_of_intercept(both, chosen, best)
-    at = float(best[-1])
+    if len(pairs) < 2 * _BLOCKS:
+        raise ValueError(f"a position term with an interval needs at least {2 * _BLOCKS} pairs, not {len(pairs)}")
+    best, value = _maximise(pairs, p, np.zeros(items + 1))
+    block = np.random.default_rng(seed).permutation(len(pairs)) % _BLOCKS
+    without = [_maximise(pairs[block != b], p[block != b], best)[0][-1] for b in range(_BLOCKS)]
+    pseudo = _BLOCKS * best[-1] - (_BLOCKS - 1) * np.array(without)
+    at, error = float(pseudo.mean()), float(pseudo.std(ddof=1) / np.sqrt(_BLOCKS))
+    half = float(student_t.ppf((1 + level) / 2, _BLOCKS - 1)) * error
     parts = _separate(pairs, items)
     doubt = "" if parts == 1 else (
         f"the comparisons fall into {parts} sets of items that never meet; compare items of different sets"
     )  # fmt: skip
-    intercept = Estimate(at, at - half, at + half, len(pairs), "probit, sandwich by pair", level, doubt=doubt)
+    intercept = Estimate(at, at - half, at + half, len(pairs), "probit, jackknife by pair", level, doubt=doubt)
     return Fit(best[:-1] - best[:-1].mean(), intercept, value)
 
 
-_PENALTY = 0.001
+_PENALTY, _BLOCKS = 0.001, 20
 
 
-def _maximise(pairs: np.ndarray, chosen: np.ndarray, items: int) -> tuple[np.ndarray, float]:
+def _maximise(pairs: np.ndarray, p_first: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float]:
     """Parameters [items + 1] (utilities, then the position term) of greatest likelihood, and that likelihood."""
     from scipy.optimize import minimize
+    from scipy.special import log_ndtr
 
-    first, second = pairs[:, 0], pairs[:, 1]
+    first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
+    chosen, items = p_first.T.ravel(), len(start) - 1
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         mu = theta[:-1]
-        likelihood, slope, _ = _probit(mu[first] - mu[second] + theta[-1], chosen)
+        z = mu[first] - mu[second] + theta[-1]
+        for_first, for_second = log_ndtr(z), log_ndtr(-z)
+        log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
+        slope = chosen * np.exp(log_density - for_first) - (1 - chosen) * np.exp(log_density - for_second)
         gradient = np.append(
             np.bincount(second, slope, items) - np.bincount(first, slope, items) + 2 * _PENALTY * mu, -slope.sum()
         )
-        return -likelihood + _PENALTY * (mu**2).sum(), gradient
+        return -float((chosen * for_first + (1 - chosen) * for_second).sum()) + _PENALTY * (mu**2).sum(), gradient
 
     options = {"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-6}
-    found = minimize(loss, np.zeros(items + 1), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     if not np.isfinite(found.fun) or np.abs(found.jac).max() > 1e-2:
         raise RuntimeError(f"the utilities did not converge: {found.message}")
     return found.x, -float(found.fun)
-
-
-def _probit(z: np.ndarray, chosen: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Log likelihood of the choices, and its first and minus its second derivative by each z [n]."""
-    from scipy.special import log_ndtr
-
-    for_first, for_second = log_ndtr(z), log_ndtr(-z)
-    log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
-    up, down = np.exp(log_density - for_first), np.exp(log_density - for_second)
-    likelihood = float((chosen * for_first + (1 - chosen) * for_second).sum())
-    return likelihood, chosen * up - (1 - chosen) * down, chosen * up * (z + up) + (1 - chosen) * down * (down - z)
-
-
-@one_thread
-def _error_of_intercept(pairs: np.ndarray, chosen: np.ndarray, theta: np.ndarray) -> float:
-    """Standard error of the position term; rows i and i + n of `pairs` are the two orders of one pair."""
-    rows, items = np.arange(len(pairs)), len(theta) - 1
-    design = np.zeros((len(pairs), items + 1))
-    design[rows, pairs[:, 0]] += 1
-    design[rows, pairs[:, 1]] -= 1
-    design[:, -1] = 1
-    _, slope, curvature = _probit(design @ theta, chosen)
-    hessian = design.T @ (curvature[:, None] * design) + 2 * _PENALTY * np.diag(np.append(np.ones(items), 0))
-    n = len(pairs) // 2
-    scores = slope[:, None] * design
-    by_pair = scores[:n] + scores[n:]
-    influence = by_pair @ np.linalg.solve(hessian, np.eye(items + 1)[-1])
-    return float(np.sqrt((influence**2).sum() * n / (n - 1)))
 
 
 def _separate(pairs: np.ndarray, items: int) -> int:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.methods.shuffles import Families
+from lab.stats.auroc import area
+from lab.stats.calibration import Calibration, ece
+from lab.stats.checks import clusters, finite, flags
 from lab.stats.intervals import delong, reweighted, student
+from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+STEPS = 1000
+"""How many steps a logistic fit may take."""
+
+_UNCONVERGED = "the probe did not converge in some folds; standardise, use fewer features or a stronger penalty"
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,8 @@ class Probe:
     Attributes
     ----------
     scores
-        [n] decision values of the held-out folds.
+        [n] decision values of the held-out folds, in units of the gap between the means of the classes it
+        was taught, so that folds can be pooled; above 0 the probe says true.
     labels
         [n] what was to be found.
     auroc
@@ -38,8 +52,17 @@ class Probe:
     accuracy, balanced_accuracy, base_rate
         At the probe's own threshold, with bootstrap intervals over groups; the base rate is the share of
         the more frequent class.
+    ece
+        Calibration of the probe's probabilities, corrected for the weighting of the classes.
     shuffled
-        The control: the same probe on permuted labels.
+        The control: the same probe, its choice of penalty included, on permuted labels.
+    chosen
+        [folds] the inverse penalty C of each fold.
+    converged
+        Whether every fit did; where not, the estimates are in doubt.
+    constant, duplicates
+        How many features were the same in all rows, and left out; how many rows have a twin with the very
+        same features in another fold. Twins that share a label are a leak: pass `groups`.
     """
 
     scores: np.ndarray
@@ -48,7 +71,12 @@ class Probe:
     accuracy: Estimate
     balanced_accuracy: Estimate
     base_rate: float
+    ece: Calibration
     shuffled: Shuffled
+    chosen: np.ndarray
+    converged: bool
+    constant: int
+    duplicates: int
 
     def plot_roc(self, ax: Axes) -> None:
         """The ROC curve, with its area in the legend."""
@@ -64,22 +92,23 @@ class Probe:
         ax.legend(loc="lower right", fontsize=7)
 
 
+@one_thread
 def logistic(
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: ArrayLike,
+    labels: ArrayLike,
     *,
     folds: int = 5,
-    groups: np.ndarray | None = None,
-    penalty: float = 1.0,
+    groups: ArrayLike | None = None,
+    penalty: float | None = None,
     shuffles: int = 10,
-    seed: int,
+    seed: int = 0,
 ) -> Probe:
     """A logistic probe, cross-validated and weighted so that both classes count the same.
 
     Parameters
     ----------
     features
-        [n, d] activations; standardised inside each fold.
+        [n, d] activations; standardised inside each fold by its training part.
     labels
         [n] true or false.
     folds
@@ -87,66 +116,505 @@ def logistic(
     groups
         [n] labels; a group is never split over folds. Pass one where rows share their subject matter.
     penalty
-        Inverse of the regularisation: larger values regularise less.
+        Inverse of the regularisation, C: larger values regularise less. By default each fold chooses its
+        own in its training part (nested cross-validation): the ridge penalty a with the least exact error
+        of leaving out one row, or one group, out of 13; then C = 4/a, because the logistic loss is curved
+        by 1/4 where the probabilities are 1/2.
     shuffles
-        How often the labels are permuted for the control; at least 2.
+        How often the labels are permuted, row by row, for the control; at least 2.
+    seed
+        Of folds, shuffles and resampling.
 
-    Raises ValueError for shapes that do not match, or a class with fewer members than folds.
+    Raises ValueError for shapes that do not match, values that are not finite, features that are all
+    constant, a class with fewer members than folds, or fewer groups than folds.
     """
-    from threadpoolctl import threadpool_limits
+    from scipy.special import expit
 
-    x, y = np.asarray(features, dtype=float), np.asarray(labels, dtype=bool)
-    if x.ndim != 2 or y.shape != (len(x),):
-        raise ValueError(f"features {x.shape} and labels {y.shape} do not match; they need [n, d] and [n]")
-    least = int(min(y.sum(), (~y).sum()))
-    if least < max(folds, 2):
-        raise ValueError(f"the rarer class has {least} members, too few for {folds} folds; use more rows")
+    x, y, constant = _door(features, labels, folds, groups)
     rng = np.random.default_rng(seed)
-    # With two BLAS threads and a busy neighbour this fit was measured fifty times slower.
-    with threadpool_limits(1, user_api="blas"):
-        splits = _splits(x, y, folds, groups, seed)
-        scores = _out_of_fold(x, y, splits, penalty)
-        permuted = [rng.permutation(y) for _ in range(shuffles)]
-        null = np.array([delong(_out_of_fold(x, labels, splits, penalty), labels).value for labels in permuted])
-    right = (scores > 0) == y
-
-    def balanced(w: np.ndarray) -> np.ndarray:
-        return np.asarray(((w @ (right & y)) / (w @ y) + (w @ (right & ~y)) / (w @ ~y)) / 2)
-
+    splits = _splits(x, y, folds, groups, seed)
+    columns = np.stack([y, *(rng.permutation(y) for _ in range(shuffles))], axis=1)
+    scores, odds, chosen, converged = np.empty(columns.shape), np.empty(len(y)), [], True
+    for train, test in splits:
+        fold = _Fold(x, columns[train], train, groups, penalty)
+        fitted = [fold.fit(column) for column in range(shuffles + 1)]
+        weights, bias = np.stack([f.weights for f in fitted], 1), [f.bias for f in fitted]
+        decided = fold.standard(x[test]) @ weights + bias
+        # Where chance favours the training part a weaker penalty is chosen, and what is left to the test part
+        # is worse than chance: pooled as they are, nested scores of noise had a mean AUROC of 0.489.
+        scores[test] = decided / fold.gap(fold.x @ weights)[1]
+        share = float(y[train].mean())
+        odds[test] = decided[:, 0] + np.log(share / (1 - share))
+        chosen.append(fitted[0].penalty)
+        converged = converged and all(f.converged for f in fitted)
+    own, doubt = scores[:, 0], "" if converged else _UNCONVERGED
+    null = area(scores[:, 1:].T, columns[:, 1:].T)
+    calibration = ece(expit(odds), y, groups=groups, seed=seed)
     return Probe(
-        scores=scores,
+        scores=own,
         labels=y,
-        auroc=delong(scores, y, groups=groups, out_of_fold=True),
-        accuracy=reweighted(lambda w: w @ right / w.sum(1), len(y), groups=groups, seed=seed, unit="%"),
-        balanced_accuracy=reweighted(balanced, len(y), groups=groups, seed=seed, unit="%"),
+        auroc=_doubted(delong(own, y, groups=groups, out_of_fold=True, logit=True), doubt),
+        accuracy=_doubted(_accuracy(own, y, groups, seed), doubt),
+        balanced_accuracy=_doubted(_balanced(own, y, groups, seed), doubt),
         base_rate=float(max(y.mean(), 1 - y.mean())),
-        shuffled=Shuffled(student(null), null),
+        ece=replace(calibration, excess=_doubted(calibration.excess, doubt)),
+        shuffled=Shuffled(_doubted(student(null), doubt), null),
+        chosen=np.array(chosen),
+        converged=converged,
+        constant=constant,
+        duplicates=_twins(x, splits),
     )
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Out-of-fold results of a cross-validated ridge probe, with a null of its AUROC.
+
+    Attributes
+    ----------
+    scores, labels
+        [n], as of `Probe`: above 0 the probe says true, halfway between the classes it was taught.
+    auroc, balanced_accuracy, base_rate, constant, duplicates
+        As of `Probe`.
+    null
+        [permutations] AUROC of the same probe, its choice of penalty included, on permuted labels.
+    p
+        Share of permutations whose AUROC is at least as high, with the true labels counted among them.
+    chosen
+        [folds] the penalty of each.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    auroc: Estimate
+    balanced_accuracy: Estimate
+    base_rate: float
+    null: np.ndarray
+    p: float
+    chosen: np.ndarray
+    constant: int
+    duplicates: int
+
+
+@one_thread
+def ridge(
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    folds: int = 5,
+    groups: ArrayLike | None = None,
+    permutations: int = 1000,
+    seed: int = 0,
+) -> Ridge:
+    """A ridge probe, cross-validated, with its null from permuted labels.
+
+    Each fold chooses its own penalty of 13 by the exact error of leaving out one row (Allen's PRESS, 1974),
+    or one group. All label columns share one factorisation a fold, so that 1000 permutations cost what
+    a few would.
+
+    Parameters
+    ----------
+    features, labels, folds, groups, seed
+        As of `logistic`.
+    permutations
+        Of the null. Without groups single labels move. With them the labels of a group move together, in
+        their order, as they cling together: exactly where all groups are of one size. Where sizes differ,
+        the blocks are laid end to end in random order and cut anew, which parts some of them, and the
+        null is then slightly too narrow.
+
+    Raises ValueError as `logistic`.
+    """
+    x, y, constant = _door(features, labels, folds, groups)
+    rng = np.random.default_rng(seed)
+    splits = _splits(x, y, folds, groups, seed)
+    columns = np.concatenate([y[:, None], permuted(y, permutations, rng, groups=groups).T], axis=1)
+    scores, chosen = np.empty(columns.shape), []
+    for train, test in splits:
+        fold = _Fold(x, columns[train], train, groups, None)
+        scores[test] = fold.ridge_scores(x[test])
+        chosen.append(fold.chosen[0])
+    null = area(scores[:, 1:].T, columns[:, 1:].T)
+    auroc = delong(scores[:, 0], y, groups=groups, out_of_fold=True, logit=True)
+    return Ridge(
+        scores=scores[:, 0],
+        labels=y,
+        auroc=auroc,
+        balanced_accuracy=_balanced(scores[:, 0], y, groups, seed),
+        base_rate=float(max(y.mean(), 1 - y.mean())),
+        null=null,
+        p=float((1 + (null >= auroc.value - 1e-12).sum()) / (1 + permutations)),
+        chosen=np.array(chosen),
+        constant=constant,
+        duplicates=_twins(x, splits),
+    )
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fitted logistic probe, to be used on rows it never saw.
+
+    Attributes
+    ----------
+    mean, spread
+        [d] of the training rows, by which any row is standardised.
+    weights, bias
+        [d] and one number: the decision value of standardised rows, above 0 for true.
+    penalty
+        The inverse penalty C.
+    converged
+        Whether the fit did.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    bias: float
+    penalty: float
+    converged: bool
+
+    def scores(self, features: ArrayLike) -> np.ndarray:
+        """[n] decision values of [n, d] features. Raises ValueError for another d."""
+        x = np.asarray(features, dtype=float)
+        if x.ndim != 2 or x.shape[1] != self.mean.size:
+            raise ValueError(f"the probe was taught {self.mean.size} features; these are {x.shape}")
+        return np.asarray((x - self.mean) / self.spread @ self.weights + self.bias)
+
+
+@one_thread
+def fit(
+    features: ArrayLike, labels: ArrayLike, *, groups: ArrayLike | None = None, penalty: float | None = None
+) -> Linear:
+    """The probe of `logistic`, fitted once on all rows: for use on other ones. Parameters and errors as there."""
+    x, y, _ = _door(features, labels, 2, groups)
+    return _Fold(x, y[:, None], np.arange(len(y)), groups, penalty).fit(0)
+
+
+@dataclass(frozen=True)
+class Selectivity:
+    """Does a probe read a property, or remember what belongs to which type? (Hewitt and Liang 2019)
+
+    Attributes
+    ----------
+    task, control
+        Balanced accuracy, out of fold, on the task and on the control task, whose labels are drawn at
+        random once for each type. Intervals are clustered by type.
+    selectivity
+        Task less control, paired row by row. Near 0 the probe is strong enough to memorise, and its
+        accuracy on the task says little about the representation.
+    """
+
+    task: Estimate
+    control: Estimate
+    selectivity: Estimate
+
+
+def selectivity(
+    features: ArrayLike,
+    labels: ArrayLike,
+    types: Sequence[object] | np.ndarray,
+    *,
+    folds: int = 5,
+    controls: int = 5,
+    penalty: float | None = None,
+    seed: int = 0,
+) -> Selectivity:
+    """Accuracy on the task less that on a control task (Hewitt and Liang 2019, arXiv 1909.03368).
+
+    Parameters
+    ----------
+    features, labels, folds, penalty, seed
+        As of `logistic`.
+    types
+        [n] what each row is an occurrence of: the word, the person, the question's template. Types are
+        split over folds on purpose: what can be remembered of them is what the control task measures.
+    controls
+        Control tasks, drawn apart, over which the control is averaged.
+
+    Raises ValueError as `logistic`, and where types hardly repeat (fewer than two rows each on average):
+    there is then nothing to remember, and the control would be at chance for any probe.
+    """
+    y = flags(labels)
+    k, member = clusters(np.asarray(types), y.size, least=4)
+    if y.size < 2 * k:
+        raise ValueError(
+            f"{y.size} rows of {k} types: selectivity needs types that repeat, twice or more on average; "
+            "pass a coarser type"
+        )
+    rng = np.random.default_rng(seed)
+    positive = int(np.clip(round(k * float(y.mean())), 1, k - 1))
+
+    def right(of: np.ndarray) -> tuple[np.ndarray, str]:
+        """[n] with mean equal to the balanced accuracy."""
+        probe = logistic(features, of, folds=folds, penalty=penalty, shuffles=2, seed=seed)
+        share = np.where(of, of.mean(), 1 - of.mean())
+        return ((probe.scores > 0) == of) / (2 * share), probe.auroc.doubt if not probe.converged else ""
+
+    task, doubt = right(y)
+    drawn = [right((rng.permutation(k) < positive)[member]) for _ in range(controls)]
+    control = np.mean([each for each, _ in drawn], axis=0)
+    doubt = doubt or next((said for _, said in drawn if said), "")
+    return Selectivity(
+        task=_doubted(_within_one(student(task, groups=member, unit="%")), doubt),
+        control=_doubted(_within_one(student(control, groups=member, unit="%")), doubt),
+        selectivity=_doubted(replace(student(task - control, groups=member, unit="%"), bounds=(-1, 1)), doubt),
+    )
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Does a probe taught on one set read another?
+
+    Attributes
+    ----------
+    names
+        Of the sets.
+    auroc
+        By (taught on, tested on). On the diagonal out of fold; elsewhere of one probe, fitted on all of the
+        first set and standardised by it.
+    """
+
+    names: tuple[str, ...]
+    auroc: dict[tuple[str, str], Estimate]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """[sets, sets] of the values; row = taught on, column = tested on."""
+        return np.array([[self.auroc[a, b].value for b in self.names] for a in self.names])
+
+    def plot(self, ax: Axes) -> None:
+        """The matrix in colours, from chance to perfect, with its figures."""
+        ax.imshow(self.matrix, vmin=0.5, vmax=1, cmap="viridis")
+        at = range(len(self.names))
+        for i in at:
+            for j in at:
+                ax.text(j, i, f"{self.matrix[i, j]:.2f}", ha="center", va="center", color="white", fontsize=7)
+        ax.set_xticks(at, self.names, rotation=45, ha="right", fontsize=7)
+        ax.set_yticks(at, self.names, fontsize=7)
+        ax.set(xlabel="tested on", ylabel="taught on", title="AUROC of probes across sets")
+
+
+def transfer(
+    sets: Mapping[str, tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]],
+    *,
+    folds: int = 5,
+    penalty: float | None = None,
+    seed: int = 0,
+) -> Transfer:
+    """AUROC of probes taught on each set and tested on each.
+
+    Parameters
+    ----------
+    sets
+        By name: features [n, d], labels [n] and, where rows belong together, their groups [n]. The
+        features are of one and the same place in the model.
+    folds, penalty, seed
+        As of `logistic`.
+
+    Raises ValueError for fewer than two sets, and as `logistic` with the set's name.
+    """
+    if len(sets) < 2:
+        raise ValueError(f"transfer is from one set to another; there are {len(sets)}")
+    found: dict[tuple[str, str], Estimate] = {}
+    parts = {name: (part[0], part[1], part[2] if len(part) == 3 else None) for name, part in sets.items()}
+    for taught, (x, y, groups) in parts.items():
+        try:
+            own = logistic(x, y, folds=folds, groups=groups, penalty=penalty, shuffles=2, seed=seed)
+            found[taught, taught], probe = own.auroc, fit(x, y, groups=groups, penalty=penalty)
+        except ValueError as error:
+            raise ValueError(f"set {taught!r}: {error}") from None
+        doubt = "" if probe.converged else _UNCONVERGED
+        for tested, (other, truth, clustered) in parts.items():
+            if tested != taught:
+                found[taught, tested] = _doubted(
+                    delong(probe.scores(other), truth, groups=clustered, logit=True), doubt
+                )
+    return Transfer(tuple(parts), found)
+
+
+def permuted(
+    labels: np.ndarray, permutations: int, rng: np.random.Generator, *, groups: ArrayLike | None = None
+) -> np.ndarray:
+    """[permutations, n] labels in random order.
+
+    Those of a group go together to another group, row by row. Where groups differ in size, a longer one
+    begins the shorter one's labels again and a shorter one leaves some out, so that the number of each
+    label varies a little from permutation to permutation.
+    """
+    if groups is None:
+        return rng.permuted(np.tile(labels, (permutations, 1)), axis=1)
+    k, member = clusters(groups, labels.size)
+    partner = rng.permuted(np.tile(np.arange(k, dtype=np.int32), (permutations, 1)), axis=1)
+    return np.asarray(labels[Families.of(member).partners(partner)])
 
 
 _Splits = list[tuple[np.ndarray, np.ndarray]]
 
 
-def _splits(x: np.ndarray, y: np.ndarray, folds: int, groups: np.ndarray | None, seed: int) -> _Splits:
+def _door(
+    features: ArrayLike, labels: ArrayLike, folds: int, groups: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Features and labels fit to be probed, and how many features are constant."""
+    x, y = np.asarray(features, dtype=float), flags(labels)
+    if x.ndim != 2 or y.shape != (len(x),):
+        raise ValueError(f"features {x.shape} and labels {y.shape} do not match; they need [n, d] and [n]")
+    finite(x, "features")
+    least = int(min(y.sum(), (~y).sum()))
+    if least < max(folds, 2):
+        raise ValueError(f"the rarer class has {least} members, too few for {folds} folds; use more rows")
+    clusters(groups, len(y), least=max(folds, 2))
+    constant = int((x == x[0]).all(0).sum())
+    if constant == x.shape[1]:
+        raise ValueError(f"all {constant} features are constant; is the activation read at the right place?")
+    return x, y, constant
+
+
+def _splits(x: np.ndarray, y: np.ndarray, folds: int, groups: ArrayLike | None, seed: int) -> _Splits:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    return list(splitter(folds, shuffle=True, random_state=seed).split(x, y, groups))
-
-
-def _out_of_fold(x: np.ndarray, y: np.ndarray, splits: _Splits, penalty: float) -> np.ndarray:
-    """[n] decision values, each of a probe that was fitted on the other folds."""
-    from sklearn.linear_model import LogisticRegression
-
-    # Newton's steps solve a [d, d] system: fewer and cheaper than L-BFGS's for a narrow model, not for a wide one.
-    solver = "newton-cholesky" if x.shape[1] <= 512 else "lbfgs"
-    scores = np.empty(len(y))
+    splits = list(splitter(folds, shuffle=True, random_state=seed).split(x, y, groups))
     for train, test in splits:
-        if y[train].all() or not y[train].any():
+        if y[train].all() or not y[train].any() or not test.size:
             raise ValueError("a fold's training part holds one class only; use more rows or fewer folds")
-        mean, spread = x[train].mean(0), x[train].std(0)
-        spread[spread == 0] = 1.0
-        probe = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000, solver=solver)
-        probe.fit((x[train] - mean) / spread, y[train])
-        scores[test] = probe.decision_function((x[test] - mean) / spread)
-    return scores
+    return splits
+
+
+def _twins(x: np.ndarray, splits: _Splits) -> int:
+    """How many rows are found in another fold too, feature by feature."""
+    folds: dict[int, set[int]] = {}
+    where = [(hash(row.tobytes()), fold) for fold, (_, test) in enumerate(splits) for row in x[test]]
+    for row, fold in where:
+        folds.setdefault(row, set()).add(fold)
+    return sum(len(folds[row]) > 1 for row, _ in where)
+
+
+class _Fold:
+    """A training part with all its label columns [n, l], the first of them the true one.
+
+    Ridge is solved for all penalties and columns from one eigendecomposition, of [d, d] or [n, n],
+    whichever is smaller.
+    """
+
+    def __init__(
+        self, x: np.ndarray, columns: np.ndarray, train: np.ndarray, groups: ArrayLike | None, penalty: float | None
+    ) -> None:
+        own, self.columns, self.penalty = x[train], columns, penalty
+        self.mean, self.spread = own.mean(0), own.std(0)
+        # What does not vary has a spread by rounding, and dividing by it would make noise of it.
+        self.spread[self.spread <= 1e-12 * np.abs(self.mean)] = np.inf
+        self.x = self.standard(own)
+        if penalty is None:
+            self._decompose()
+            self.chosen = self._choose(None if groups is None else np.asarray(groups)[train])
+
+    def standard(self, x: np.ndarray) -> np.ndarray:
+        """[n, d] by this training part's mean and spread; a feature that is constant in it is 0."""
+        return np.asarray((x - self.mean) / self.spread)
+
+    def fit(self, column: int) -> Linear:
+        """The logistic probe of one label column."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        c = self.penalty if self.penalty is not None else float(4 / self.chosen[column])
+        if not 0 < self.columns[:, column].mean() < 1:  # a shuffle can leave a small training part one class
+            return Linear(self.mean, self.spread, np.zeros(self.mean.size), 0.0, c, True)
+        # Newton's steps solve a [d, d] system: fewer and cheaper than L-BFGS's for a narrow model, not for a wide one.
+        solver = "newton-cholesky" if self.x.shape[1] <= 512 else "lbfgs"
+        probe = LogisticRegression(C=c, class_weight="balanced", max_iter=STEPS, solver=solver)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", ConvergenceWarning)
+            probe.fit(self.x, self.columns[:, column])
+        converged = True
+        for warning in told:
+            if issubclass(warning.category, ConvergenceWarning):
+                converged = False
+            else:
+                warnings.warn(warning.message, stacklevel=2)
+        return Linear(self.mean, self.spread, probe.coef_[0], float(probe.intercept_[0]), c, converged)
+
+    def ridge_scores(self, x: np.ndarray) -> np.ndarray:
+        """[m, l] decision values of ridge for other rows, in units of the gap of the classes it was taught.
+
+        0 lies halfway between the means of the two classes, so that folds can be pooled whatever their
+        penalty and their share of the classes.
+        """
+        weights = self.projected / (self.sizes[:, None] + self.chosen)
+        middle, gap = self.gap(self.q @ weights)
+        return np.asarray((self.standard(x) @ (self.directions @ weights) - middle) / gap)
+
+    def gap(self, taught: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[l] and [l]: the middle between the means of both classes in scores of these rows [n, l], and the gap."""
+        # A permutation can leave a small training part one class: its weights are 0, and so are its scores.
+        y = self.columns
+        upper, lower = ((taught * side).sum(0) / np.maximum(side.sum(0), 1) for side in (y, ~y))
+        return (upper + lower) / 2, np.where(upper - lower > 1e-12, upper - lower, 1.0)
+
+    def _decompose(self) -> None:
+        """q [n, r], sizes [r] and directions [d, r] with x @ directions = q and q'q = diag(sizes)."""
+        n, d = self.x.shape
+        wide = d > n
+        sizes, vectors = np.linalg.eigh(self.x @ self.x.T if wide else self.x.T @ self.x)
+        kept = sizes > 1e-10 * sizes[-1]
+        self.sizes, vectors = sizes[kept], vectors[:, kept]
+        if wide:
+            self.q = vectors * np.sqrt(self.sizes)
+            self.directions = self.x.T @ vectors / np.sqrt(self.sizes)
+        else:
+            self.q, self.directions = self.x @ vectors, vectors
+        self.projected = self.q.T @ (self.columns - self.columns.mean(0))
+
+    def _choose(self, groups: np.ndarray | None) -> np.ndarray:
+        """[l] the penalty with the least squared error of rows, or groups, left out of the fit.
+
+        What a fit without group g leaves of it is (I - H_gg)^-1 r_g, H the hat matrix and r the residual.
+        """
+        n = len(self.x)
+        # Half decades round the mean eigenvalue of standardised features, which is n.
+        penalties = n * np.logspace(-4, 2, 13)
+        shrink = 1 / (self.sizes + penalties[:, None])
+        leverage = shrink @ (self.q**2).T + 1 / n
+        centred = self.columns - self.columns.mean(0)
+        sets = [] if groups is None else _by_size(groups)
+        errors = np.zeros((len(penalties), centred.shape[1]))
+        for i in range(len(penalties)):
+            residual = self.q @ (self.projected * shrink[i][:, None])
+            np.subtract(centred, residual, out=residual)
+            if groups is None:
+                residual /= (1 - leverage[i])[:, None]
+                errors[i] = np.einsum("nl,nl->l", residual, residual)
+            for rows in sets:
+                own = self.q[rows]
+                hat = (own * shrink[i]) @ own.swapaxes(1, 2) + 1 / n
+                left = np.linalg.solve(np.eye(rows.shape[1]) - hat, residual[rows])
+                errors[i] += (left**2).sum((0, 1))
+        return np.asarray(penalties[errors.argmin(0)])
+
+
+def _by_size(groups: np.ndarray) -> list[np.ndarray]:
+    """[m, s] the rows of the m groups of s rows, for each size s."""
+    k, member = clusters(groups, len(groups), least=1)
+    rows = np.split(np.argsort(member, kind="stable"), np.cumsum(np.bincount(member, minlength=k))[:-1])
+    return [np.stack([g for g in rows if g.size == size]) for size in sorted({g.size for g in rows})]
+
+
+def _accuracy(scores: np.ndarray, y: np.ndarray, groups: ArrayLike | None, seed: int) -> Estimate:
+    right = (scores > 0) == y
+    return reweighted(lambda w: w @ right / w.sum(1), y.size, groups=groups, seed=seed, unit="%", bounds=(0, 1))
+
+
+def _balanced(scores: np.ndarray, y: np.ndarray, groups: ArrayLike | None, seed: int) -> Estimate:
+    right = (scores > 0) == y
+
+    def mean(w: np.ndarray) -> np.ndarray:
+        return np.asarray(((w @ (right & y)) / (w @ y) + (w @ (right & ~y)) / (w @ ~y)) / 2)
+
+    return reweighted(mean, y.size, groups=groups, seed=seed, unit="%", bounds=(0, 1))
+
+
+def _within_one(e: Estimate) -> Estimate:
+    return replace(e, low=max(e.low, 0.0), high=min(e.high, 1.0), p=None, bounds=(0, 1))
+
+
+def _doubted(estimate: Estimate, doubt: str) -> Estimate:
+    return replace(estimate, doubt=estimate.doubt or doubt)

@@ -125,12 +125,12 @@ def jackknife(value: float, parts: np.ndarray, texts: Layout, bounds: tuple[floa
     RSA and Procrustes .93 to 1; mutual k-NN, CKNNA and SVCCA .97 to 1, with 1.2 to 2 times the width they
     need. Where nothing is shared all are too wide, by 1.4 and more.
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     g = len(parts)
     # The pseudo-values are g value - (g - 1) parts, so their spread is that of the parts.
     error = (g - 1) * float(parts.std(ddof=1)) / np.sqrt(g)
-    half = float(stats.t.ppf(0.975, g - 1)) * error if error > 1e-12 else 0.0  # below, rounding alone
+    half = float(stdtrit(g - 1, 0.975)) * error if error > 1e-12 else 0.0  # below, rounding alone
     value, low, high = np.clip([value, value - half, value + half], *(bounds or (-np.inf, np.inf))).tolist()
     return Estimate(value, low, high, len(texts.sizes), f"jackknife, {g} blocks", bounds=bounds)
 

@@ -10,7 +10,7 @@ import pytest
 from lab.evidence import CellRecord, gather, read, write_tables
 from lab.evidence.registration import AS_REGISTERED, EXPLORATORY
 from lab.evidence.registry import register
-from lab.evidence.tables import KNOWN, NOT_REFUTED, over_seeds
+from lab.evidence.tables import KNOWN, NOT_REFUTED, families, over_seeds
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
 
@@ -54,6 +54,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for one in over_seeds(cells):
         shown = f"{one.measure} {one.shown} (n={len(one.values)} seeds)"
         terminalreporter.write_line(f"{one.cell}: {shown}: {one.shown_verdicts}")
+    for family in families(cells):
+        together = f"{family.experiment}, {len(family.outcomes)} cells together (Holm)"
+        terminalreporter.write_line(f"{together}: {family.measure} {family.bar}: {family.shown}")
     for cell in cells:
         if cell.verdict in ("INCONCLUSIVE", "INVALID"):
             terminalreporter.write_line(f"{cell.verdict} {cell.cell}: {cell.reason}")

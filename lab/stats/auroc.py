@@ -54,8 +54,7 @@ def delong(
         >>> print(delong([0.1, 0.4, 0.35, 0.8, 0.7, 0.2], [0, 0, 1, 1, 1, 0]))
         0.889 [0.581, 1] (n=6, DeLong)
     """
-    from scipy import stats
-    from scipy.special import expit
+    from scipy.special import expit, ndtr, ndtri
 
     v10, v01, y = _placements(scores, labels)
     area, n = float(v10.mean()), y.size
@@ -69,8 +68,8 @@ def delong(
         least = wilson(int(area * smaller), smaller, level=level)
         doubt = "the classes are perfectly separated; does a feature give the label away, or is n too small?"
         return Estimate(area, least.low, least.high, units, "Wilson, smaller class", level, bounds=(0, 1), doubt=doubt)
-    half = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5
-    p = float(2 * stats.norm.sf(abs(area - 0.5) / variance**0.5))
+    half = float(ndtri((1 + level) / 2)) * variance**0.5
+    p = float(2 * ndtr(-abs(area - 0.5) / variance**0.5))
     kinds = {"logit": logit, "clustered": groups is not None, "out of fold": out_of_fold}
     method = ", ".join(["DeLong", *(kind for kind, is_so in kinds.items() if is_so)])
     low, high = max(area - half, 0.0), min(area + half, 1.0)
@@ -96,7 +95,7 @@ def delong_difference(
         >>> print(delong_difference([1, 2, 3, 5, 4, 6, 7, 8], [2, 6, 5, 4, 3, 7, 1, 8], y))
         0.375 [-0.115, 0.865] (n=8, DeLong paired)
     """
-    from scipy import stats
+    from scipy.special import ndtr, ndtri
 
     (one10, one01, y), (two10, two01, _) = _placements(first, labels), _placements(second, labels)
     units, member = clusters(groups, y.size)
@@ -106,8 +105,8 @@ def delong_difference(
     variance = float(c[0, 0] + c[1, 1] - 2 * c[0, 1])
     if variance <= 1e-300:
         return Estimate(value, value, value, units, method, level, bounds=(-1, 1))
-    z = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5
-    p = float(2 * stats.norm.sf(abs(value) / variance**0.5))
+    z = float(ndtri((1 + level) / 2)) * variance**0.5
+    p = float(2 * ndtr(-abs(value) / variance**0.5))
     return Estimate(value, max(value - z, -1.0), min(value + z, 1.0), units, method, level, p=p, bounds=(-1, 1))
 
 
@@ -130,8 +129,6 @@ def area(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _placements(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Placement in [0, 1] of each member among the other class: [m] positives, [n] negatives; and the labels."""
-    from scipy import stats
-
     x, y = row(scores, "scores"), flags(labels)
     if x.shape != y.shape:
         raise ValueError(f"scores {x.shape} and labels {y.shape} must be two equally long rows")
@@ -139,8 +136,13 @@ def _placements(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.nd
     m, n = positive.size, negative.size
     if m < 2 or n < 2:
         raise ValueError(f"AUROC needs two members of each class; there are {m} positive and {n} negative")
-    ranks = stats.rankdata(np.concatenate([positive, negative]))
-    return (ranks[:m] - stats.rankdata(positive)) / n, 1 - (ranks[m:] - stats.rankdata(negative)) / m, y
+    return _below(positive, negative) / n, 1 - _below(negative, positive) / m, y
+
+
+def _below(x: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each of x, how many of the others lie below it; ties count one half."""
+    others = np.sort(others)
+    return np.asarray((np.searchsorted(others, x, "left") + np.searchsorted(others, x, "right")) / 2)
 
 
 def _covariance(v10: np.ndarray, v01: np.ndarray, y: np.ndarray, member: np.ndarray | None) -> np.ndarray:

@@ -26,7 +26,7 @@ def fisher_z(r: float, n: int, *, kind: Kind = "Pearson", level: float = 0.95) -
         >>> print(fisher_z(0.5, 30))
         0.5 [0.17, 0.729] (n=30, Fisher z)
     """
-    from scipy import stats
+    from scipy.special import ndtri, stdtr
 
     if not abs(r) <= 1:
         raise ValueError(f"a correlation lies between -1 and 1, not at {r}")
@@ -37,9 +37,9 @@ def fisher_z(r: float, n: int, *, kind: Kind = "Pearson", level: float = 0.95) -
         doubt = "the correlation is perfect; is one of the two computed from the other?"
         return Estimate(round(r), round(r), round(r), n, method, level, bounds=(-1, 1), doubt=doubt)
     error = np.sqrt((1.0 if kind == "Pearson" else 1 + r * r / 2) / (n - 3))
-    half = float(stats.norm.ppf((1 + level) / 2)) * error
+    half = float(ndtri((1 + level) / 2)) * error
     z = np.arctanh(r)
-    p = float(2 * stats.t.sf(abs(r) * np.sqrt((n - 2) / (1 - r * r)), n - 2))
+    p = float(2 * stdtr(n - 2, -abs(r) * np.sqrt((n - 2) / (1 - r * r))))
     return Estimate(float(r), float(np.tanh(z - half)), float(np.tanh(z + half)), n, method, level, p=p, bounds=(-1, 1))
 
 

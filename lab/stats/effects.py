@@ -104,8 +104,8 @@ def cohen_d_paired(
 def cliffs_delta(x: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95) -> Estimate:
     """Cliff's delta of two samples [m] and [n]: P(x > y) - P(x < y), which is 2 AUROC - 1 (Cliff 1993).
 
-    Interval, p and doubt are those of `lab.stats.auroc.delong`, twice as wide. Where no value of one
-    sample reaches into the other the estimate is in doubt.
+    Interval (on the logit scale), p and doubt are those of `lab.stats.auroc.delong`, twice as wide. Where no
+    value of one sample reaches into the other the estimate is in doubt.
 
     Parameters
     ----------
@@ -115,11 +115,11 @@ def cliffs_delta(x: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None,
     Raises ValueError for fewer than two values in either, or NaN.
 
         >>> print(cliffs_delta([3.0, 5.0, 6.0, 8.0], [1.0, 2.0, 4.0, 7.0]))
-        0.5 [-0.3, 1] (n=8, Cliff's delta, DeLong)
+        0.5 [-0.476, 0.924] (n=8, Cliff's delta, DeLong, logit)
     """
     a, b = row(x, "values of an effect size", least=2), row(y, "values of an effect size", least=2)
     labels = np.repeat([True, False], [a.size, b.size])
-    area = delong(np.concatenate([a, b]), labels, groups=groups, level=level)
+    area = delong(np.concatenate([a, b]), labels, groups=groups, logit=True, level=level)
     value, low, high = (2 * side - 1 for side in (area.value, area.low, area.high))
     return replace(area, value=value, low=low, high=high, method=f"Cliff's delta, {area.method}", bounds=(-1, 1))
 

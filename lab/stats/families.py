@@ -33,9 +33,9 @@ def holm(p: ArrayLike) -> np.ndarray:
     """
     values, known = _p_values(p)
     m = values.size
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     adjusted = np.empty(m)
-    adjusted[order] = np.minimum(np.maximum.accumulate((m - np.arange(m)) * values[order]), 1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.arange(m, 0, -1) * values[order]), 1)
     return np.where(known, adjusted, np.nan)
 
 
@@ -49,7 +49,7 @@ def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
     """
     values, known = _p_values(p)
     m = values.size
-    order = np.argsort(values, kind="stable")[::-1]
+    order = np.argsort(values)[::-1]
     adjusted = np.empty(m)
     adjusted[order] = np.minimum.accumulate(values[order] * m / np.arange(m, 0, -1)) if m else []
     return np.where(known, np.minimum(adjusted, 1), np.nan)
@@ -59,7 +59,7 @@ def _p_values(p: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """[m] with 1 where there is none, and [m] whether there is one."""
     values = np.asarray(p, dtype=float)
     known = ~np.isnan(values)
-    if values.ndim != 1 or (values[known] < 0).any() or (values[known] > 1).any():
+    if values.ndim != 1 or (values < 0).any() or (values > 1).any():
         raise ValueError(f"p-values are one row of numbers between 0 and 1, not {values.tolist()}")
     return np.where(known, values, 1.0), known
 
@@ -126,7 +126,8 @@ def max_t(values: ArrayLike, *, permutations: int = 9999, seed: int = 0, level: 
         return np.asarray(np.abs(sums) / np.sqrt(rest * n / (n - 1)))
 
     t = t_of(centre * n, square)
-    order = np.argsort(-t, kind="stable")
+    order = np.argsort(t)
+    x, centre, square, t = x[:, order], centre[order], square[order], t[order]
     exceeding, largest = np.ones(t.size), np.empty(permutations)
     rng = np.random.default_rng(seed)
     rows = max(1, (1 << 21) // n)  # 16 MB of signs at a time
@@ -135,16 +136,15 @@ def max_t(values: ArrayLike, *, permutations: int = 9999, seed: int = 0, level: 
         bits = np.unpackbits(np.frombuffer(rng.bytes((count * n + 7) // 8), dtype=np.uint8), count=count * n)
         signs = bits.reshape(count, n) * 2.0 - 1
         sums = signs @ x
-        flipped = t_of(sums, square)[:, order]
         # The largest of a layer and all those less extreme, as the step-down asks.
-        reached = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]
-        exceeding[order] += (reached >= t[order] * (1 - 1e-9)).sum(0)
+        reached = np.maximum.accumulate(t_of(sums, square), axis=1)
+        exceeding += (reached >= t * (1 - 1e-9)).sum(0)
         residual = t_of(sums - signs.sum(1, keepdims=True) * centre, square - n * centre**2)
         largest[start : start + count] = residual.max(1)
     p, all_t = np.full(live.size, np.nan), np.full(live.size, np.nan)
-    stepped = np.empty(t.size)
-    stepped[order] = np.maximum.accumulate(exceeding[order] / (permutations + 1))
-    p[live], all_t[live] = stepped, np.sign(centre) * t
+    at = np.flatnonzero(live)[order]
+    p[at] = np.maximum.accumulate(exceeding[::-1])[::-1] / (permutations + 1)
+    all_t[at] = np.sign(centre) * t
     critical = float(np.quantile(largest, level)) if t.size else np.nan
     band = []
     for mean, spread, alive, adjusted in zip(

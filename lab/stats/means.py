@@ -29,7 +29,7 @@ def student(values: ArrayLike, *, groups: ArrayLike | None = None, level: float 
         >>> print(student([1.0, 2.0, 3.0, 4.0]))
         2.5 [0.446, 4.554] (n=4, Student)
     """
-    from scipy import stats
+    from scipy.special import stdtr, stdtrit
 
     x = row(values, "values of a mean", least=2)
     k, member = clusters(groups, x.size)
@@ -38,8 +38,8 @@ def student(values: ArrayLike, *, groups: ArrayLike | None = None, level: float 
         error = float(x.std(ddof=1) / np.sqrt(k))
     else:
         error = float(np.sqrt(k / (k - 1) * (np.bincount(member, x - centre, k) ** 2).sum()) / x.size)
-    half = float(stats.t.ppf((1 + level) / 2, k - 1)) * error
-    p = float(2 * stats.t.sf(abs(centre) / error, k - 1)) if error else None
+    half = float(stdtrit(k - 1, (1 + level) / 2)) * error
+    p = float(2 * stdtr(k - 1, -abs(centre) / error)) if error else None
     method = "Student" if groups is None else "Student, clustered"
     return Estimate(centre, centre - half, centre + half, k, method, level, p=p, unit=unit)
 
@@ -53,7 +53,7 @@ def welch(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, unit: str
         >>> print(welch([5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.0, 7.0]))
         3.25 [-0.686, 7.186] (n=8, Welch)
     """
-    from scipy import stats
+    from scipy.special import stdtr, stdtrit
 
     a, b = row(first, "values of a mean", least=2), row(second, "values of a mean", least=2)
     one, two = float(a.var(ddof=1)) / a.size, float(b.var(ddof=1)) / b.size
@@ -61,8 +61,8 @@ def welch(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, unit: str
     if not error:
         return Estimate(difference, difference, difference, n, "Welch", level, unit=unit)
     freedom = (one + two) ** 2 / (one**2 / (a.size - 1) + two**2 / (b.size - 1))
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    p = float(2 * stats.t.sf(abs(difference) / error, freedom))
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    p = float(2 * stdtr(freedom, -abs(difference) / error))
     return Estimate(difference, difference - half, difference + half, n, "Welch", level, p=p, unit=unit)
 
 
@@ -93,7 +93,7 @@ def ratio(
         >>> print(ratio([2.0, 3.0, 4.0, 5.0], [4.1, 5.9, 8.2, 9.8]))
         0.5 [0.468, 0.52] (n=4, Fieller)
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     a, b = pair(numerator, denominator, "values of a ratio")
     k, member = clusters(groups, a.size)
@@ -103,7 +103,7 @@ def ratio(
         raise ValueError("the denominator of a ratio has mean 0; there is no ratio")
     value, method = top / bottom, "Fieller" if groups is None else "Fieller, clustered"
     covariance = np.cov(a, b) / k
-    t2 = float(stats.t.ppf((1 + level) / 2, k - 1)) ** 2
+    t2 = float(stdtrit(k - 1, (1 + level) / 2)) ** 2
     # (top - r bottom)^2 <= t2 Var(top - r bottom), a quadratic in r
     square, linear, constant = (
         bottom**2 - t2 * covariance[1, 1],

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.stats.checks import flags
+from lab.stats.means import student
 
 
-def wilson(successes: ArrayLike, n: int | None = None, *, level: float = 0.95) -> Estimate:
+def wilson(
+    successes: ArrayLike, n: int | None = None, *, groups: ArrayLike | None = None, level: float = 0.95
+) -> Estimate:
     """A share with Wilson's score interval (Wilson 1927).
+
+    (k + z^2/2 -+ z sqrt(k(n - k)/n + z^2/4)) / (n + z^2), z the normal quantile of the level.
 
     Parameters
     ----------
     successes
         Booleans, one a unit; or a count, with `n` units.
+    groups
+        [n] labels of units that belong together. The interval is then Student's, clustered by group, and
+        kept within 0 to 1.
     level
         Coverage.
 
@@ -25,28 +35,40 @@ def wilson(successes: ArrayLike, n: int | None = None, *, level: float = 0.95) -
         >>> print(wilson(81, 263))
         30.8 % [25.5 %, 36.6 %] (n=263, Wilson)
     """
-    return _share(successes, n, "wilson", "Wilson", level)
+    from scipy.special import ndtri
+
+    if groups is not None:
+        e = student(flags(successes, "successes"), groups=groups, level=level, unit="%")
+        return replace(e, low=max(e.low, 0.0), high=min(e.high, 1.0), p=None, bounds=(0, 1))
+    k, n = _count(successes, n)
+    z = float(ndtri((1 + level) / 2))
+    centre, half = k + z * z / 2, z * math.sqrt(k * (n - k) / n + z * z / 4)
+    # At k = 0 and k = n one end is the share itself, which rounding misses by 1e-17.
+    low = (centre - half) / (n + z * z) if k else 0.0
+    high = (centre + half) / (n + z * z) if k < n else 1.0
+    return Estimate(k / n, low, high, n, "Wilson", level, unit="%", bounds=(0, 1))
 
 
 def clopper_pearson(successes: ArrayLike, n: int | None = None, *, level: float = 0.95) -> Estimate:
     """A share with the exact interval (Clopper and Pearson 1934), which never covers less than its level.
 
     Wider than Wilson's; where a share near 0 or 1 must not be overstated at any n, it is the one to use.
-    Parameters and errors as `wilson`.
+    Its ends are quantiles of Beta(k, n - k + 1) and Beta(k + 1, n - k). Parameters and errors as `wilson`.
 
         >>> print(clopper_pearson(0, 20))
         0 % [0 %, 16.8 %] (n=20, Clopper-Pearson)
     """
-    return _share(successes, n, "exact", "Clopper-Pearson", level)
+    from scipy.special import betainccinv, betaincinv
+
+    k, n = _count(successes, n)
+    tail = (1 - level) / 2
+    low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+    high = float(betainccinv(k + 1, n - k, tail)) if k < n else 1.0
+    return Estimate(k / n, low, high, n, "Clopper-Pearson", level, unit="%", bounds=(0, 1))
 
 
-def _share(
-    successes: ArrayLike, n: int | None, kind: Literal["wilson", "exact"], method: str, level: float
-) -> Estimate:
-    from scipy.stats import binomtest
-
-    from lab.stats.checks import flags
-
+def _count(successes: ArrayLike, n: int | None) -> tuple[int, int]:
+    """How many successes of how many units."""
     if n is None:
         told = flags(successes, "successes")
         successes, n = int(told.sum()), told.size
@@ -55,10 +77,7 @@ def _share(
     k = int(np.asarray(successes))
     if not 0 <= k <= n:
         raise ValueError(f"{k} successes of {n} units is no share")
-    interval = binomtest(k, n).proportion_ci(level, method=kind)
-    # Wilson's centre is pulled inwards, so at k = 0 and k = n rounding may leave the share outside by 1e-17.
-    low, high = min(interval.low, k / n), max(interval.high, k / n)
-    return Estimate(k / n, low, high, n, method, level, unit="%", bounds=(0, 1))
+    return k, n
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Estimate:
@@ -75,9 +94,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.9
         >>> print(paired_difference([1] * 9 + [0] * 21, [1] * 3 + [0] * 27))
         20 % [3.87 %, 36.5 %] (n=30, Newcombe paired)
     """
-    from scipy.stats import binomtest
-
-    from lab.stats.checks import flags
+    from scipy.special import bdtr
 
     a, b = flags(first, "paired shares"), flags(second, "paired shares")
     if a.shape != b.shape or a.ndim != 1 or a.size < 1:
@@ -92,8 +109,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.9
     difference = one.value - two.value
     low = difference - np.sqrt(max(low1**2 - 2 * phi * low1 * high2 + high2**2, 0))
     high = difference + np.sqrt(max(low2**2 - 2 * phi * low2 * high1 + high1**2, 0))
-    p = binomtest(n10, n10 + n01).pvalue if n10 + n01 else 1.0
-    return Estimate(difference, low, high, n, "Newcombe paired", level, p=float(p), unit="%", bounds=(-1, 1))
+    p = min(2 * float(bdtr(min(n10, n01), n10 + n01, 0.5)), 1.0)
+    return Estimate(difference, low, high, n, "Newcombe paired", level, p=p, unit="%", bounds=(-1, 1))
 
 
 def unpaired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Estimate:
@@ -106,8 +123,6 @@ def unpaired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0
         20 % [5.24 %, 33.4 %] (n=150, Newcombe)
     """
     from scipy.stats import fisher_exact
-
-    from lab.stats.checks import flags
 
     a, b = flags(first, "shares"), flags(second, "shares")
     one, two = wilson(a, level=level), wilson(b, level=level)

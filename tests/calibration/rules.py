@@ -1,5 +1,5 @@
 """All rules that can give PASS, each with data on which it must not."""
 
-from tests.calibration import intervals, similarities
+from tests.calibration import effects, intervals, methods, similarities
 
-RULES = (*intervals.RULES, *similarities.RULES)
+RULES = (*intervals.RULES, *effects.RULES, *similarities.RULES, *methods.RULES)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lab.estimate import Bar
 from lab.methods import patching
@@ -61,3 +63,174 @@ def test_the_random_patch_is_at_the_same_distance():
 def test_different_lengths_are_refused():
     with pytest.raises(ValueError, match="one each"):
         patching.changes(base=["a"], clean=["a"], patched=["a"], identity=["a"], random=["a", "b"])
+
+
+# The normalised effect ------------------------------------------------------------------------------
+
+
+def logits(n=60, restored=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    clean, corrupted = rng.normal(4, 1, n), rng.normal(0, 1, n)
+    return clean, corrupted, corrupted + restored * (clean - corrupted) + rng.normal(0, 0.3, n)
+
+
+def test_a_patch_of_nothing_restores_nothing_and_the_whole_run_all():
+    clean, corrupted, _ = logits()
+    assert patching.recovery(clean, corrupted, corrupted).value == 0
+    assert patching.recovery(clean, corrupted, clean).value == 1
+    for same in (corrupted, clean):
+        assert (patching.recovery(clean, corrupted, same) > -1).outcome == "INCONCLUSIVE"  # no spread, no verdict
+
+
+def test_the_score_of_the_original_is_upside_down():
+    """Pitfall D2: clip(1 - |patched - corrupted| / |clean - corrupted|) is 1 where the patch does nothing."""
+
+    def upstream(clean, corrupted, patched):
+        return np.clip(1 - np.linalg.norm(patched - corrupted) / np.linalg.norm(clean - corrupted), 0, 1)
+
+    clean, corrupted, half = logits(restored=0.7)
+    assert upstream(clean, corrupted, corrupted) == 1
+    assert upstream(clean, corrupted, clean) == 0
+    _, _, little = logits(restored=0.1)
+    assert upstream(clean, corrupted, little) > upstream(clean, corrupted, half)
+    assert patching.recovery(clean, corrupted, little).value < patching.recovery(clean, corrupted, half).value
+    worse = corrupted - 0.5 * (clean - corrupted)
+    assert patching.recovery(clean, corrupted, worse).value == pytest.approx(-0.5)
+
+
+def test_one_prompt_whose_runs_hardly_differ_does_not_carry_the_mean_off():
+    clean, corrupted, patched = logits(restored=0.5)
+    clean[0] = corrupted[0] + 1e-6
+    ratios = (patched - corrupted) / (clean - corrupted)
+    assert abs(ratios.mean()) > 1000
+    found = patching.recovery(clean, corrupted, patched)
+    assert found.value == pytest.approx(0.5, abs=0.05)
+    assert found.high - found.low < 0.1
+
+
+def test_prompts_that_belong_together_count_once():
+    clean, corrupted, patched = (np.repeat(x, 5) for x in logits())
+    alone, grouped = (patching.recovery(clean, corrupted, patched, groups=g) for g in (None, np.arange(300) // 5))
+    assert grouped.n == 60
+    assert grouped.value == pytest.approx(alone.value)
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+
+
+def test_where_clean_and_corrupted_cannot_be_told_apart_nothing_is_decided():
+    rng = np.random.default_rng(0)
+    clean, corrupted, patched = rng.normal(size=(3, 30))
+    assert "cannot be told from 0" in (patching.recovery(clean, corrupted, patched) > 0).reason
+
+
+@given(st.floats(0.1, 10), st.floats(-50, 50), st.floats(-1, 2))
+def test_recovery_knows_no_scale_and_no_origin(scale, shift, restored):
+    rows = logits(n=12, restored=restored)
+    one, two = patching.recovery(*rows), patching.recovery(*(scale * row + shift for row in rows))
+    assert two.value == pytest.approx(one.value, abs=1e-6)
+    assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=1e-5)
+
+
+def test_logits_of_different_prompts_are_refused():
+    with pytest.raises(ValueError, match="same prompts"):
+        patching.recovery([1.0, 2.0], [0.0, 0.0], [1.0])
+    with pytest.raises(ValueError, match="mean 0"):
+        patching.recovery([1.0, 2.0], [1.0, 2.0], [1.0, 3.0])
+
+
+# A patch that zeroes the prompt ---------------------------------------------------------------------
+
+
+def greedy(hidden):
+    """A toy model's next token from the activations [n, 7, d] of its prompts: every position has a say."""
+    read = np.random.default_rng(1).normal(size=(7, hidden.shape[2], 500)) * np.array([3] * 6 + [1])[:, None, None]
+    return np.einsum("npd,pdv->nv", hidden, read).argmax(1).tolist()
+
+
+def test_the_identity_control_catches_a_patch_that_zeroes_the_prompt():
+    """Pitfall D7: a [1, 1, d] activation kept from a decoding step, padded with zeros over 7 positions."""
+    rng = np.random.default_rng(0)
+    clean, corrupted = rng.normal(size=(2, 100, 7, 16))
+
+    def right(of):
+        hidden = corrupted.copy()
+        hidden[:, -1] = of[:, -1]
+        return greedy(hidden)
+
+    def padded(of):
+        return greedy(np.concatenate([np.zeros((100, 6, 16)), of[:, -1:]], axis=1))
+
+    def effect(patch):
+        return patching.changes(
+            base=greedy(corrupted),
+            clean=greedy(clean),
+            patched=patch(clean),
+            identity=patch(corrupted),
+            random=patch(rng.normal(size=clean.shape)),
+        )
+
+    fooled = effect(padded)
+    assert fooled.rate.value > 0.95  # the plan's rule alone would pass
+    assert fooled.identity_rate > 0.95  # and its own activation "changes" as much
+    assert 0 < effect(right).rate.value < 0.8
+    assert effect(right).identity_rate == 0
+
+
+# Layer by layer -------------------------------------------------------------------------------------
+
+
+def sweep(n=50, peak=6, strength=1.0, seed=0):
+    """Effects at 12 layers that have most of their noise in common, highest round `peak`."""
+    rng = np.random.default_rng(seed)
+    shape = strength * np.exp(-0.5 * ((np.arange(12) - peak) / 1.5) ** 2)
+    return shape + 0.9**0.5 * rng.normal(size=(n, 1)) + 0.1**0.5 * rng.normal(size=(n, 12))
+
+
+def test_the_strongest_layer_is_found_with_those_that_cannot_be_told_from_it():
+    found = patching.by_layer(sweep(), identity=np.zeros((50, 12)))
+    assert found.strongest == 6
+    assert {5, 7} <= set(found.rivals)
+    assert found.sweep.p[6] < 0.01
+    assert (found.identity == 0).all()
+    sharp = patching.by_layer(sweep(strength=5.0), identity=np.zeros((50, 12)))
+    assert sharp.strongest == 6
+    assert 0 not in sharp.rivals
+    assert (sharp.sweep.band[6] > 0).outcome == "PASS"
+
+
+def test_the_best_of_twelve_layers_of_noise_does_not_pass():
+    """Picking the layer first and testing it alone afterwards is fooled; the band is not."""
+    from lab.stats.intervals import student
+
+    picked = banded = 0
+    for seed in range(100):
+        effects = np.random.default_rng(seed).normal(size=(30, 12))
+        best = int(effects.mean(0).argmax())
+        picked += student(effects[:, best]).low > 0
+        found = patching.by_layer(effects, identity=np.zeros((30, 12)), permutations=499, seed=seed)
+        banded += found.sweep.band[found.strongest].low > 0
+    assert picked >= 15
+    assert banded <= 8
+
+
+def test_an_identity_effect_at_one_layer_is_seen():
+    identity = np.zeros((50, 12))
+    identity[3, 4] = -0.25
+    found = patching.by_layer(sweep(), identity=identity)
+    assert found.identity.tolist() == [0] * 4 + [0.25] + [0] * 7
+
+
+def test_layers_that_do_not_match_are_refused():
+    with pytest.raises(ValueError, match=r"both need \[n, layers\]"):
+        patching.by_layer(sweep(), identity=np.zeros((50, 11)))
+    with pytest.raises(ValueError, match="not finite"):
+        patching.by_layer(sweep(), identity=np.full((50, 12), np.nan))
+
+
+def test_the_plot_shows_every_layer_with_its_band():
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_subplot()
+    found = patching.by_layer(sweep(), identity=np.zeros((50, 12)))
+    found.plot(ax)
+    assert ax.lines[0].get_ydata() == pytest.approx([e.value for e in found.sweep.band])
+    assert "strongest at 6" in ax.get_title()

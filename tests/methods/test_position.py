@@ -125,7 +125,7 @@ def test_the_gradient_of_the_fit_is_right():
     from scipy.stats import norm
 
     mu = np.linspace(-1, 1, 9)
-    pairs = np.array([(i, j) for i in range(9) for j in range(i)])
+    pairs = np.array([(i, j) for i in range(9) for j in range(9) if i != j])
     gap = mu[pairs[:, 0]] - mu[pairs[:, 1]]
     found = position.fit(pairs, norm.cdf(np.stack([gap, -gap], axis=1) + 0.3), items=9)
     np.testing.assert_allclose(found.mu, mu, atol=0.01)
@@ -141,16 +141,18 @@ def test_sampled_choices_have_wilsons_interval():
 def test_what_cannot_be_fitted_is_refused():
     with pytest.raises(ValueError, match="items 0 to 2"):
         position.fit(np.array([[0, 3]]), np.ones((1, 2)), items=3)
+    with pytest.raises(ValueError, match="at least 40 pairs"):
+        position.fit(np.array([[0, 2]]), np.full((1, 2), 0.5), items=3)
     with pytest.raises(ValueError, match="fewer than twice"):
         position.win_rates(np.ones((3, 2)), [[True, True]] * 3)
 
 
 def test_items_that_never_meet_decide_nothing():
     """A fit puts all items on one scale and says nothing of it; the penalty alone does that here."""
-    pairs = np.array([(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5)])
-    p = np.full((6, 2), 0.6)
-    found = position.fit(pairs, p, items=6)
+    pairs = np.array([(i, j) for part in (range(8), range(8, 16)) for i in part for j in part if i < j])
+    p = np.random.default_rng(0).uniform(0.5, 0.7, (len(pairs), 2))
+    found = position.fit(pairs, p, items=16)
     verdict = found.intercept > -5
     assert verdict.outcome == "INCONCLUSIVE"
     assert "2 sets of items that never meet" in verdict.reason
-    assert not position.fit(np.vstack([pairs, [2, 3]]), np.vstack([p, [0.6, 0.6]]), items=6).intercept.doubt
+    assert not position.fit(np.vstack([pairs, [2, 9]]), np.vstack([p, [0.6, 0.6]]), items=16).intercept.doubt

@@ -30,6 +30,17 @@ def test_wilson_equals_newcombe_1998(k, n, low, high):
     assert wilson([True] * k + [False] * (n - k)) == e
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(wilson, "wilson"), (clopper_pearson, "exact")])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_intervals_of_a_share_equal_scipy(ours, theirs, level):
+    from scipy.stats import binomtest
+
+    for k, n in [(0, 1), (1, 1), (0, 7), (3, 7), (7, 7), (81, 263), (1, 9000), (49_999, 100_000)]:
+        interval = binomtest(k, n).proportion_ci(level, method=theirs)
+        e = ours(k, n, level=level)
+        assert (e.low, e.high) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_every_share(share):
     k, n = share
@@ -77,6 +88,14 @@ def test_paired_difference_covers_the_truth():
         e = paired_difference(shared + rng.normal(size=60) > 0, shared + rng.normal(size=60) + 0.5 > 0)
         held += e.low < truth < e.high
     assert 935 <= held <= 975
+
+
+@pytest.mark.parametrize(("ups", "downs"), [(0, 0), (1, 0), (5, 5), (3, 9), (9, 3), (40, 17)])
+def test_paired_difference_has_mcnemars_exact_p(ups, downs):
+    from scipy.stats import binomtest
+
+    e = paired_difference([1] * ups + [0] * downs + [1, 0], [0] * ups + [1] * downs + [1, 0])
+    assert e.p == pytest.approx(binomtest(ups, ups + downs).pvalue if ups + downs else 1, rel=1e-10)
 
 
 def test_paired_difference_of_equal_rows_is_zero_with_width():

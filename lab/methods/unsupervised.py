@@ -1,0 +1,297 @@
+"""Is there a direction of truth that can be found without labels? CCS on contrast pairs, beside its baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lab.estimate import Estimate
+from lab.methods import probing
+from lab.stats.auroc import area
+from lab.stats.checks import clusters, finite, flags
+from lab.stats.intervals import delong, ratio, wilson
+from lab.stats.threads import one_thread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CONVENTION = "its sign rests on a convention, that most statements are true; pass `model_says` to have it told"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What one way of scoring the held-out statements comes to.
+
+    Attributes
+    ----------
+    scores
+        [n_test], above 0 for what it calls true, after its label-free sign.
+    auroc, accuracy
+        With the sign it was given without labels. In doubt where nothing but a convention gave it.
+    auroc_sign_free
+        max(a, 1 - a), at least 0.5 by construction, so compare it with what random directions get
+        (`Unsupervised.random`). Its interval is DeLong's of half the error, folded at 0.5, which passes noise
+        no more often than an ordinary one.
+    accuracy_best_sign
+        max(a, 1 - a): the sign that the test labels like best, as Burns et al. report it. It uses labels.
+    """
+
+    scores: np.ndarray
+    auroc: Estimate
+    accuracy: Estimate
+    auroc_sign_free: Estimate
+    accuracy_best_sign: Estimate
+
+
+@dataclass(frozen=True)
+class RandomDirections:
+    """What directions drawn at random get by the same rules.
+
+    Attributes
+    ----------
+    aurocs, accuracies
+        [directions] sign-free and best-sign, as the rest is judged.
+    mean, low, high
+        Mean and central 95 % of `aurocs`.
+    p
+        Share of directions at least as good as CCS by sign-free AUROC, with CCS counted among them.
+    """
+
+    aurocs: np.ndarray
+    accuracies: np.ndarray
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Unsupervised:
+    """CCS and what stands beside it, all on the same held-out pairs.
+
+    Attributes
+    ----------
+    test
+        [n] which pairs were held out. Nothing was fitted, normalised or signed by them.
+    ccs, pca
+        The restart with the lowest loss on the training pairs; the first principal component of the
+        training pairs' differences (CRC-TPC).
+    supervised
+        A logistic probe on the differences, taught by the training labels; its sign is known.
+    random
+        Random directions.
+    losses, restart_aurocs
+        [restarts] CCS's loss on the training pairs, ascending, and the sign-free AUROC of each on the
+        held-out ones. Where they differ much, the loss does not tell truth from something else.
+    ratio, ratio_above_chance
+        Best-sign accuracy of CCS over accuracy of the supervised probe, as they are and less the share of
+        the more frequent class (0.5 where the classes are equal). In doubt where the supervised probe is
+        not above chance itself: two coins have the ratio 1.
+    distractor
+        Sign-free AUROC of CCS on the `distractor`, where one was given: what it found instead.
+    """
+
+    test: np.ndarray
+    ccs: Direction
+    pca: Direction
+    supervised: Direction
+    random: RandomDirections
+    losses: np.ndarray
+    restart_aurocs: np.ndarray
+    ratio: Estimate
+    ratio_above_chance: Estimate
+    distractor: Estimate | None
+
+    def plot(self, ax: Axes) -> None:
+        """Sign-free AUROC of each, with the range of random directions as a band."""
+        ax.axhspan(self.random.low, self.random.high, color="0.85", label="random directions, 95 %")
+        for i, e in enumerate(d.auroc_sign_free for d in (self.ccs, self.pca, self.supervised)):
+            ax.errorbar(i, e.value, yerr=[[e.value - e.low], [e.high - e.value]], fmt="o", capsize=3, color=f"C{i}")
+        ax.plot(np.zeros(len(self.losses)), self.restart_aurocs, "x", color="0.4", label="CCS, every restart")
+        ax.set_xticks(range(3), ["CCS", "PCA of differences", "supervised"], fontsize=7)
+        ax.set(ylabel="AUROC, sign-free", ylim=(0.45, 1.02), title="Truth without labels")
+        ax.legend(loc="lower right", fontsize=7)
+
+
+@one_thread
+def ccs(
+    yes: ArrayLike,
+    no: ArrayLike,
+    labels: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    model_says: ArrayLike | None = None,
+    distractor: ArrayLike | None = None,
+    held_out: float = 0.4,
+    restarts: int = 10,
+    directions: int = 200,
+    seed: int = 0,
+) -> Unsupervised:
+    """Contrast-consistent search (Burns et al. 2023, arXiv 2212.03827) with its baselines.
+
+    With p1 and p0 a linear probe's probabilities of the yes and the no side of a statement, the loss is
+    mean((p1 - (1 - p0))^2) + mean(min(p0, p1)^2). Each side is standardised by its own mean and spread on
+    the training pairs alone; with test statistics and the better of two signs, noise is above chance.
+
+    Parameters
+    ----------
+    yes, no
+        [n, d] activations of each statement completed by yes and by no.
+    labels
+        [n] whether the statement is true. CCS, PCA and random directions are judged by them, never fitted.
+    groups
+        [n] labels of pairs that belong together; a group is never split between training and test.
+    model_says
+        [n] whether the model itself says yes. On the training pairs it tells the direction's sign: the one
+        that agrees with the model more often. Without it the sign is the one that calls most training
+        pairs true, and what depends on it is in doubt.
+    distractor
+        [n] another label that the pairs carry, to see whether CCS found that one.
+    held_out
+        Share of the pairs, or groups, to test on.
+    restarts
+        Random starts of CCS; the lowest loss is kept.
+    seed
+        Of split, restarts and random directions.
+
+    Raises ValueError for shapes that do not match, values that are not finite, or where a class has fewer
+    than two members in training or test.
+    """
+    sides, y = _pairs(yes, no), flags(labels)
+    n = len(sides[0])
+    told = None if model_says is None else flags(model_says, "model_says")
+    other = None if distractor is None else flags(distractor, "distractor")
+    for what, given in (("labels", y), ("model_says", told), ("distractor", other)):
+        if given is not None and given.shape != (n,):
+            raise ValueError(f"{n} pairs need {n} values of {what}, not shape {given.shape}")
+    k, member = clusters(groups, n, least=4)
+    rng = np.random.default_rng(seed)
+    test = (rng.permutation(k) < round(held_out * k))[member]
+    for part in (test, ~test):
+        if min(y[part].sum(), (~y[part]).sum()) < 2:
+            raise ValueError("a class has fewer than two members in training or test; use more pairs")
+    units = None if groups is None else member[test]
+
+    one, zero = (_standard(side, ~test) for side in sides)
+    starts = [_fit(one[~test], zero[~test], rng) for _ in range(restarts)]
+    starts.sort(key=lambda start: start[0])
+    found = np.stack([_belief(one, zero, weights) for _, weights in starts])
+    difference = one - zero
+    top = np.linalg.svd(difference[~test], full_matrices=False)[2][0]
+    drawn = difference[test] @ rng.standard_normal((difference.shape[1], directions))
+    probe = probing.fit(difference[~test], y[~test], groups=None if groups is None else member[~test])
+
+    def judged(scores: np.ndarray) -> Direction:
+        sign = _sign(scores[~test], None if told is None else told[~test])
+        return _direction(sign * scores[test], y[test], units, "" if told is not None else _CONVENTION)
+
+    own, supervised = judged(found[0]), _direction(probe.scores(difference[test]), y[test], units, "")
+    by_chance = _folded(area(drawn.T, y[test]))
+    return Unsupervised(
+        test=test,
+        ccs=own,
+        pca=judged(difference @ top),
+        supervised=supervised,
+        random=RandomDirections(
+            aurocs=by_chance,
+            accuracies=_folded(((drawn > 0) == y[test][:, None]).mean(0)),
+            mean=float(by_chance.mean()),
+            low=float(np.quantile(by_chance, 0.025)),
+            high=float(np.quantile(by_chance, 0.975)),
+            p=float((1 + (by_chance >= own.auroc_sign_free.value - 1e-12).sum()) / (1 + directions)),
+        ),
+        losses=np.array([loss for loss, _ in starts]),
+        restart_aurocs=_folded(area(found[:, test], y[test])),
+        ratio=_ratio(own, supervised, y[test], units, chance=0.0),
+        ratio_above_chance=_ratio(own, supervised, y[test], units, chance=max(y[test].mean(), 1 - y[test].mean())),
+        distractor=None if other is None else _sign_free(found[0][test], other[test], units),
+    )
+
+
+def _pairs(yes: ArrayLike, no: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    one, zero = np.asarray(yes, dtype=float), np.asarray(no, dtype=float)
+    if one.ndim != 2 or one.shape != zero.shape:
+        raise ValueError(f"contrast pairs need two sides [n, d] of the same statements, not {one.shape}, {zero.shape}")
+    return finite(one, "activations"), finite(zero, "activations")
+
+
+def _standard(side: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """[n, d] by the mean and spread of the training rows; a feature that is constant there is left out as 0."""
+    mean, spread = side[train].mean(0), side[train].std(0)
+    spread[spread <= 1e-12 * np.abs(mean)] = np.inf
+    return np.asarray((side - mean) / spread)
+
+
+def _fit(one: np.ndarray, zero: np.ndarray, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """Loss and [d + 1] weights (the bias last) from one random start."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    n, d = one.shape
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        p1, p0 = expit(one @ weights[:d] + weights[d]), expit(zero @ weights[:d] + weights[d])
+        gap, least = p1 + p0 - 1, np.minimum(p0, p1)
+        up = 2 * (gap + least * (p1 <= p0)) * p1 * (1 - p1) / n
+        down = 2 * (gap + least * (p0 < p1)) * p0 * (1 - p0) / n
+        slope = np.append(one.T @ up + zero.T @ down, up.sum() + down.sum())
+        return float((gap**2).mean() + (least**2).mean()), slope
+
+    start = rng.standard_normal(d + 1)
+    found = minimize(loss, start / np.linalg.norm(start), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+    return float(found.fun), found.x
+
+
+def _belief(one: np.ndarray, zero: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """[n] (p1 + 1 - p0) / 2 less one half, above 0 for true."""
+    from scipy.special import expit
+
+    p1, p0 = (expit(side @ weights[:-1] + weights[-1]) for side in (one, zero))
+    return np.asarray((p1 - p0) / 2)
+
+
+def _sign(scores: np.ndarray, told: np.ndarray | None) -> float:
+    """1 or -1, without labels: as the model says, or else so that most are true."""
+    says = scores > 0
+    agreed = says.mean() if told is None else (says == told).mean()
+    return 1.0 if agreed >= 0.5 else -1.0
+
+
+def _direction(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None, doubt: str) -> Direction:
+    right = (scores > 0) == y
+    auroc = delong(scores, y, groups=groups, logit=True)
+    return Direction(
+        scores=scores,
+        auroc=replace(auroc, doubt=auroc.doubt or doubt),
+        accuracy=replace(wilson(right, groups=groups), doubt=doubt),
+        auroc_sign_free=_sign_free(scores, y, groups),
+        accuracy_best_sign=wilson(right if right.mean() >= 0.5 else ~right, groups=groups),
+    )
+
+
+def _sign_free(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Estimate:
+    """max(a, 1 - a) with an interval of its own: both signs could have been the better, so each has half the error."""
+    e = delong(scores, y, groups=groups, logit=True, level=0.975)
+    if e.value < 0.5:
+        e = delong(-scores, y, groups=groups, logit=True, level=0.975)
+    high = max(e.high, 1 - e.low)
+    return replace(e, low=max(e.low, 0.5), high=high, level=0.95, p=None, method=e.method + ", sign-free")
+
+
+def _ratio(own: Direction, other: Direction, y: np.ndarray, groups: np.ndarray | None, *, chance: float) -> Estimate:
+    """Mean of what is right, less chance, over the same of the supervised probe; paired."""
+    top, bottom = ((d.scores > 0) == y for d in (own, other))
+    top = top if top.mean() >= 0.5 else ~top
+    doubt = "" if other.auroc.low > 0.5 else "the supervised probe is not above chance itself"
+    if np.isclose(bottom.mean(), chance):
+        n = int(clusters(groups, y.size)[0])
+        return Estimate(0.0, 0.0, 0.0, n, "Fieller", doubt="the supervised probe is at chance, so there is no ratio")
+    e = ratio(top - chance, bottom - chance, groups=groups)
+    return replace(e, doubt=e.doubt or doubt)
+
+
+def _folded(shares: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(shares, 1 - shares))

@@ -1,0 +1,179 @@
+"""CCS finds a plain truth, not a faint one beside something loud, and noise looks like noise."""
+
+import numpy as np
+import pytest
+
+from lab.methods import unsupervised
+
+
+def pairs(n=400, d=16, truth=1.0, loud=0.0, noise=0.3, seed=0):
+    """Statements whose yes and no sides part along one direction by their truth, along another by a distractor."""
+    rng = np.random.default_rng(seed)
+    label, other = rng.random((2, n)) < 0.5
+    along, beside = np.linalg.qr(rng.normal(size=(d, 2)))[0].T
+    statement = rng.normal(size=(n, d))
+    push = truth * np.where(label, 0.5, -0.5)[:, None] * along + loud * np.where(other, 0.5, -0.5)[:, None] * beside
+    yes, no = (statement + sign * push + noise * rng.normal(size=(n, d)) for sign in (1, -1))
+    return yes + 1.0, no, label, other  # a constant part tells yes from no, as the word itself does
+
+
+def test_a_plain_truth_is_found_without_labels():
+    yes, no, truth, _ = pairs()
+    found = unsupervised.ccs(yes, no, truth, model_says=truth)
+    for direction in (found.ccs, found.pca, found.supervised):
+        assert direction.auroc_sign_free.value > 0.9
+        assert direction.auroc.value > 0.9
+    assert found.random.p < 0.01
+    assert found.random.low < found.random.mean < found.random.high < found.ccs.auroc_sign_free.value
+    assert len(found.losses) == len(found.restart_aurocs) == 10
+    assert (np.diff(found.losses) >= 0).all()
+    assert found.restart_aurocs[0] == pytest.approx(found.ccs.auroc_sign_free.value)
+    assert (found.ratio > 0.8).outcome == "PASS"
+    assert (found.ratio_above_chance > 0.8).outcome == "PASS"
+    assert found.ratio_above_chance.value <= found.ratio.value
+
+
+def test_the_loss_and_its_slope_are_those_of_the_paper(monkeypatch):
+    import scipy.optimize
+
+    seen, minimise = [], scipy.optimize.minimize
+
+    def watched(loss, start, **how):
+        seen.append((loss, start))
+        return minimise(loss, start, **how)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", watched)
+    yes, no, *_ = pairs(n=50, d=4)
+    unsupervised._fit(yes, no, np.random.default_rng(0))
+    loss, weights = seen[0]
+    p1, p0 = (1 / (1 + np.exp(-(side @ weights[:4] + weights[4]))) for side in (yes, no))
+    value, slope = loss(weights)
+    assert value == pytest.approx(np.mean((p1 - (1 - p0)) ** 2) + np.mean(np.minimum(p0, p1) ** 2))
+    step = 1e-6 * np.eye(5)
+    numeric = [(loss(weights + e)[0] - loss(weights - e)[0]) / 2e-6 for e in step]
+    np.testing.assert_allclose(slope, numeric, atol=1e-8)
+
+
+def test_nothing_is_learnt_from_the_held_out_pairs():
+    """Row 153: other test pairs, anywhere at all, with any labels, leave the rest of the predictions as they are."""
+    yes, no, truth, _ = pairs()
+    one = unsupervised.ccs(yes, no, truth)
+    moved = np.flatnonzero(one.test)[:80]
+    labels = truth.copy()
+    labels[moved] = ~labels[moved]
+    for side in (yes := yes.copy(), no := no.copy()):
+        side[moved] = 50 * side[moved] - 1000
+    two = unsupervised.ccs(yes, no, labels)
+    assert (one.test == two.test).all()
+    assert (one.losses == two.losses).all()
+    for direction in ("ccs", "pca", "supervised"):
+        np.testing.assert_array_equal(getattr(one, direction).scores[80:], getattr(two, direction).scores[80:])
+
+
+def test_test_statistics_and_the_better_sign_flatter_noise():
+    """Pitfall D14: with both, noise is above one half by construction; ours stays within its null."""
+    flattered, passed, better = [], 0, 0
+    for seed in range(25):
+        yes, no, truth, _ = pairs(n=100, truth=0.0, d=8, seed=seed)
+        found = unsupervised.ccs(yes, no, truth, restarts=2, directions=99, seed=seed)
+        test = found.test
+        one, zero = ((side - side[test].mean(0)) / side[test].std(0) for side in (yes, no))
+        _, weights = unsupervised._fit(one[~test], zero[~test], np.random.default_rng(seed))
+        accuracy = ((unsupervised._belief(one, zero, weights)[test] > 0) == truth[test]).mean()
+        flattered.append(max(accuracy, 1 - accuracy))
+        passed += (found.ccs.auroc_sign_free > 0.55).outcome == "PASS"
+        better += found.random.p <= 0.05
+    assert min(flattered) >= 0.5
+    assert np.mean(flattered) > 0.53
+    assert passed <= 1
+    assert better <= 4
+
+
+def test_random_directions_have_a_sign_free_auroc_above_one_half():
+    yes, no, truth, _ = pairs(n=100, truth=0.0)
+    found = unsupervised.ccs(yes, no, truth, restarts=1)
+    assert found.random.mean > 0.52
+    assert (found.random.aurocs >= 0.5).all()
+    assert (found.random.accuracies >= 0.5).all()
+
+
+def test_a_louder_distractor_is_found_instead_of_the_truth():
+    """The failure of statistics.md, section 5: and the distractor check says so."""
+    yes, no, truth, other = pairs(n=600, d=32, truth=1.0, loud=6.0)
+    found = unsupervised.ccs(yes, no, truth, distractor=other)
+    assert found.supervised.auroc.value > 0.95  # the truth is there to be read
+    assert (found.distractor > 0.95).outcome != "FAIL"
+    assert found.distractor.value > 0.99
+    assert (found.ccs.auroc_sign_free > 0.8).outcome == "FAIL"
+    assert found.pca.auroc_sign_free.value < 0.7
+    assert (found.ratio_above_chance > 0.8).outcome == "FAIL"
+    quiet = unsupervised.ccs(*pairs(n=600, d=32, truth=2.0)[:3], distractor=pairs(n=600, d=32)[3])
+    assert quiet.distractor.value < 0.6
+
+
+def test_of_a_faint_truth_the_restart_with_the_lowest_loss_is_not_the_best():
+    """More features than pairs let any direction reach a loss near 0: all restarts are shown, none is picked."""
+    yes, no, truth, _ = pairs(n=300, d=300, truth=0.8, seed=1)
+    found = unsupervised.ccs(yes, no, truth)
+    assert found.losses[0] < 0.02
+    assert found.restart_aurocs[0] < found.restart_aurocs.max() - 0.05
+    assert found.pca.auroc_sign_free.value > 0.9
+
+
+def test_two_coins_have_no_ratio():
+    """Chance over chance is 1, above any bar of 80 %."""
+    doubted = 0
+    for seed in range(6):
+        yes, no, truth, _ = pairs(n=120, truth=0.0, seed=seed)
+        found = unsupervised.ccs(yes, no, truth, restarts=2, directions=20, seed=seed)
+        doubted += (found.ratio > 0.8).outcome == "INCONCLUSIVE"
+        assert found.ratio.value > 0.8
+    assert doubted >= 5
+
+
+def test_the_sign_is_told_by_the_model_or_is_in_doubt():
+    yes, no, truth, _ = pairs(truth=2.0)
+    told = unsupervised.ccs(yes, no, truth, model_says=truth)
+    lied = unsupervised.ccs(yes, no, truth, model_says=~truth)
+    untold = unsupervised.ccs(yes, no, truth)
+    assert (told.ccs.accuracy > 0.8).outcome == "PASS"
+    assert (lied.ccs.accuracy < 0.2).outcome == "PASS"
+    assert lied.ccs.accuracy_best_sign.value == told.ccs.accuracy_best_sign.value == told.ccs.accuracy.value
+    assert "convention" in (untold.ccs.accuracy > 0.5).reason
+    assert (untold.ccs.accuracy_best_sign > 0.5).outcome == "PASS"
+
+
+def test_pairs_that_belong_together_stay_together_and_count_once():
+    yes, no, truth, _ = pairs(n=300)
+    group = np.arange(300) // 3
+    found = unsupervised.ccs(yes, no, truth, groups=group)
+    assert set(group[found.test]).isdisjoint(group[~found.test])
+    assert found.ccs.auroc_sign_free.n == found.ratio.n == 40
+    assert found.ccs.accuracy_best_sign.n == 40
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"no": np.zeros((400, 3))}, "two sides"),
+        ({"yes": np.full((400, 16), np.nan)}, "not finite"),
+        ({"labels": np.ones(400)}, "fewer than two members"),
+        ({"labels": np.ones(300)}, "400 pairs need 400 values of labels"),
+        ({"distractor": np.ones(300)}, "400 pairs need 400 values of distractor"),
+        ({"model_says": np.arange(400)}, "true or false"),
+    ],
+)
+def test_what_are_no_pairs_is_refused(change, said):
+    yes, no, labels, _ = pairs()
+    with pytest.raises(ValueError, match=said):
+        unsupervised.ccs(**({"yes": yes, "no": no, "labels": labels} | change))
+
+
+def test_the_plot_shows_each_with_the_band_of_chance():
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_subplot()
+    found = unsupervised.ccs(*pairs()[:3])
+    found.plot(ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["CCS", "PCA of differences", "supervised"]
+    assert ax.lines[0].get_ydata()[0] == pytest.approx(found.ccs.auroc_sign_free.value)

@@ -1,0 +1,59 @@
+"""What docs/statistics.md says can be called, and its examples run."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+PAGE = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text()
+
+
+def example(name):
+    return re.search(rf"<!-- {name} -->\n```python\n(.*?)```", PAGE, re.DOTALL).group(1)
+
+
+def named():
+    """module.function of every code span of the first table; a bare name belongs to the module before it."""
+    table = PAGE.split("## What a verdict speaks of")[0]
+    found = []
+    for line in filter(lambda line: line.startswith("| ") and "`" in line, table.splitlines()):
+        module = ""
+        for span in re.findall(r"`([\w.]+)", line.split("|")[2]):
+            before, _, name = span.rpartition(".")
+            module = before or module
+            name = f"consistency_{name.lstrip('_')}" if re.fullmatch(r"_v\d", name) else name
+            if module != "estimate":
+                found.append((module, name))
+    return found
+
+
+def test_every_function_that_is_named_is_there():
+    modules = {}
+    for module, name in named():
+        if module not in modules:
+            package = "stats" if importlib.util.find_spec(f"lab.stats.{module}") else "methods"
+            modules[module] = importlib.import_module(f"lab.{package}.{module}")
+        assert hasattr(modules[module], name), f"{module}.{name}"
+    assert len(named()) > 40
+
+
+def test_the_checks_find_what_is_wrong_with_the_example():
+    code = example("health")
+    lines = [line for line in code.splitlines() if line.startswith("health.")]
+    names: dict = {}
+    exec(code, names)
+    found = [eval(line, names) for line in lines]
+    assert len(found) == 5
+    assert [f.fatal for f in found[:3]] == [False, True, True]
+    assert "with power" in found[3].text
+    assert 0.8 < found[4] < 0.9
+
+
+def test_the_sequential_example_runs_on_an_organism(pytester, inner):
+    pytester.makeconftest('pytest_plugins = ["fixtures.datasets"]')
+    pytester.makepyfile(test_refuses=example("sequential"))
+    result = inner("-p", "no:cacheprovider", "--lab-models=clinic-llama", "--lab-set=most=200")
+    result.assert_outcomes(passed=1)
+    [cell] = json.loads((pytester.path / "results" / "statistics.json").read_text())
+    assert 5 <= cell["reported"]["refusals: observations"] <= 200
+    assert cell["population"] == "this model, on new items like these"
