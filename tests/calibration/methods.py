@@ -38,11 +38,12 @@ def selective(rng):
     types = np.repeat(np.arange(60), 3)
     features = rng.normal(size=(60, 12))[types] + 0.5 * rng.normal(size=(180, 12))
     labels = (rng.random(60) < 0.5)[types]
-    return probing.selectivity(features, labels, types, controls=2, penalty=1.0, seed=seed_of(rng)).selectivity
+    return probing.selectivity(features, labels, types, controls=1, folds=3, penalty=1.0, seed=seed_of(rng)).selectivity
 
 
 def transfer(rng):
-    found = probing.transfer({"a": noise(rng, 200), "b": noise(rng, 200)}, seed=seed_of(rng))
+    sets = {"a": noise(rng, 200), "b": noise(rng, 200)}
+    found = probing.transfer(sets, folds=2, penalty=1.0, seed=seed_of(rng))
     return found.auroc["a", "b"]
 
 

@@ -144,10 +144,10 @@ def _draw_power(curves: Sequence[Sequence[Mapping[str, float]]]) -> Any:
         ax.set_xlabel(curve.effect, fontsize=8)
         ax.set_ylabel("% of experiments", fontsize=8)
         ax.set_ylim(-3, 103)
-        ax.axhline(90, color="0.8", linewidth=0.8, zorder=0)
-    axes.flat[0].legend(fontsize=7)
-    for ax in axes.flat[len(curves) :]:
-        ax.axis("off")
+        ax.axhline(90, color="0.6", linewidth=0.8, linestyle=":", zorder=0, label="90 %")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    axes.flat[-1].axis("off")
+    axes.flat[-1].legend(handles, labels, loc="center", fontsize=9)
     return figure
 
 
