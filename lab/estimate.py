@@ -189,6 +189,15 @@ class Estimate:
     def _key(self) -> tuple[Any, ...]:
         return (self.value, self.low, self.high, self.n, self.method, self.level, self.p, self.unit, self.doubt)
 
+    def __float__(self) -> float:
+        """The value alone, for arithmetic and tables; a verdict needs the interval too."""
+        return self.value
+
+    @property
+    def without_width(self) -> bool:
+        """Whether the interval is a point, but for what rounding leaves: constant data have no spread to measure."""
+        return self.high - self.low <= 1e-12 * max(abs(self.low), abs(self.high))
+
     # How it reads ------------------------------------------------------------------------------------
 
     def _show(self, x: float) -> str:
@@ -306,7 +315,7 @@ class Verdict:
         reason = f"{estimate} {said[outcome]}"
         if estimate.doubt:
             outcome, reason = "INCONCLUSIVE", f"{estimate} decides nothing: {estimate.doubt}"
-        elif estimate.low == estimate.high:
+        elif estimate.without_width:
             outcome = "INCONCLUSIVE"
             reason = f"{estimate} has an interval without width, which decides nothing: the data show no variation"
         elif outcome == "INCONCLUSIVE" and nearest is not None:

@@ -188,6 +188,20 @@ def test_no_width_decides_nothing():
     assert made(0.0, 0.0, 0.0).within(-1, 1).outcome == "INCONCLUSIVE"
 
 
+def test_a_width_left_by_rounding_is_none():
+    """Ten times 0.1 + 0.2 varies by 1e-17 at most; the interval that makes of it proves nothing."""
+    rounded = made(0.30000000000000004, 0.3, 0.3000000000000001)
+    assert rounded.low < rounded.high
+    assert (rounded > 0.2).outcome == "INCONCLUSIVE"
+    assert rounded.within(0, 1).outcome == "INCONCLUSIVE"
+    assert (made(0.3, 0.3 - 1e-9, 0.3 + 1e-9) > 0.2).outcome == "PASS"
+    assert (made(0.0, -1e-15, 1e-15) > -1).outcome == "PASS"  # small, but all there is of the scale
+
+
+def test_an_estimate_as_a_number_is_its_value():
+    assert float(made(0.5, 0.4, 0.6)) == 0.5
+
+
 def test_estimates_hold_plain_numbers_and_do_not_change():
     import numpy as np
 

@@ -22,7 +22,7 @@ def test_errors_are_predictable(model, questions, evidence, *, n_samples=4800, d
     asked = questions.sample(n_samples, seed=evidence.seed)
     evidence.health(
         health.no_duplicates(asked.prompts, "questions"),
-        health.enough("AUROC", n=len(set(asked.subject)), bar=0.55, expected=0.65, out_of_fold=True),
+        health.enough("AUROC", n=len(set(asked.subject)), bar=0.55, expected=0.65, base_rate=0.25, out_of_fold=True),
     )
     answers = model.choose(asked.prompts, asked.options)  # exact option probabilities, nothing sampled
     wrong = answers.picked != asked.key

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.methods.probing import permuted
+from lab.methods.probing import permuted, widened
 from lab.stats.checks import clusters, flags, row
 from lab.stats.intervals import reweighted, unpaired_difference, wilson
 
@@ -142,6 +142,7 @@ def abstain(
     *,
     threshold: float = 0.3,
     groups: ArrayLike | None = None,
+    out_of_fold: bool = False,
     seed: int = 0,
 ) -> Abstention:
     """Answers only where the probability of being right is at least the threshold.
@@ -149,7 +150,8 @@ def abstain(
     Parameters
     ----------
     p_correct
-        [n] probabilities of a right answer, 0 to 1, from a probe that did not see the row, or its group.
+        [n] probabilities of a right answer, 0 to 1, from a probe that did not see the row, or its group:
+        `Probe.probabilities`, for one.
     correct
         [n] whether the answer is right.
     threshold
@@ -159,12 +161,20 @@ def abstain(
         answered less declined, times the share declined, which is the same quantity, and p is
         hypergeometric. With them the interval is a cluster bootstrap's, and p is of 2000 permutations
         that move the answers of a group as one block.
+    out_of_fold
+        Whether the probabilities come from cross-validation, pooled over folds, as a `Probe`'s do. Each row
+        has then taught the probe that judged the others, which doubles the variance (`delong`): p and the
+        intervals of what depends on the choice are widened by it. Measured on features of noise, the better
+        half answered: improvement above 0 in 5.3 % of experiments with 300 rows (64 features: 7.1 %), in
+        7.2 % with 75 groups of 4, in 12.5 % with 40 groups of one label each; widened in 0.7 % (0.4 %), 0.7 %
+        and 3.6 %.
     seed
         Of bootstrap and permutations.
 
     Where nothing or everything is declined, or fewer than 10 groups have answered or declined rows, the
     improvement is in doubt. Raises ValueError for probabilities outside 0 to 1, or lengths that differ.
     """
+    from scipy.special import ndtr, ndtri
     from scipy.stats import hypergeom
 
     said, right = row(p_correct, "probabilities", least=2), flags(correct, "marks of being correct")
@@ -175,20 +185,24 @@ def abstain(
     coverage, accuracy = wilson(kept, groups=groups), wilson(right, groups=groups)
 
     def result(effective: Estimate, improvement: Estimate) -> Abstention:
-        return Abstention(kept, coverage, accuracy, effective, replace(improvement, unit="%", bounds=(-1, 1)), curve)
+        if out_of_fold:
+            effective, improvement = widened(effective), widened(improvement)
+        return Abstention(kept, coverage, accuracy, effective, improvement, curve)
 
     if kept.all() or not kept.any():
         extreme = f"lowest is {said.min():.3g}" if kept.all() else f"highest is {said.max():.3g}"
         what = "nothing" if kept.all() else "every question"
         doubt = f"{what} was declined at the threshold {threshold:g}, where the {extreme}"
         effective = accuracy if kept.all() else replace(accuracy, doubt=doubt)
-        return result(effective, Estimate(0.0, 0.0, 0.0, k, "none", doubt=doubt))
+        return result(effective, Estimate(0.0, 0.0, 0.0, k, "none", doubt=doubt, unit="%", bounds=(-1, 1)))
 
-    gain = float(right[kept].mean() - right.mean())
+    gain, wide = float(right[kept].mean() - right.mean()), 2**0.5 if out_of_fold else 1.0
     if groups is None:
         apart, declined = unpaired_difference(right[kept], right[~kept]), float((~kept).mean())
         p = float(hypergeom.sf(int(right[kept].sum()) - 1, n, int(right.sum()), int(kept.sum())))
-        found = Estimate(gain, apart.low * declined, apart.high * declined, n, "Newcombe, answered - declined", p=p)
+        p = float(ndtr(ndtri(p) / wide))
+        low, high = apart.low * declined, apart.high * declined
+        found = Estimate(gain, low, high, n, "Newcombe, answered - declined", p=p, unit="%", bounds=(-1, 1))
         return result(wilson(right[kept]), found)
 
     def improved(w: np.ndarray) -> np.ndarray:
@@ -200,9 +214,9 @@ def abstain(
     if min(sides) < _FEW:
         doubt = f"only {sides[0]} groups have answered rows and {sides[1]} have declined ones; {_FEW} are needed"
         effective = wilson(right[kept], groups=member[kept]) if sides[0] > 1 else replace(accuracy, doubt=doubt)
-        return result(effective, Estimate(gain, gain, gain, k, "none", doubt=doubt))
+        return result(effective, Estimate(gain, gain, gain, k, "none", doubt=doubt, unit="%", bounds=(-1, 1)))
     drawn = permuted(kept, 2000, np.random.default_rng(seed), groups=member)
     chance = (drawn & right).sum(1) / np.maximum(drawn.sum(1), 1) - right.mean()
-    p = float((1 + (chance >= gain - 1e-12).sum()) / (1 + chance.size))
-    found = replace(reweighted(improved, n, groups=member, seed=seed), p=p)
+    p = float((1 + (wide * chance >= gain - 1e-12).sum()) / (1 + chance.size))
+    found = replace(reweighted(improved, n, groups=member, seed=seed, unit="%", bounds=(-1, 1)), p=p)
     return result(wilson(right[kept], groups=member[kept]), found)

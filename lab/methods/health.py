@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -125,10 +125,13 @@ def enough(
     settings: dict[str, Any] = {
         "bar": bar, "expected": expected, "base_rate": base_rate, "out_of_fold": out_of_fold, "sd": sd, "level": level
     }  # fmt: skip
+    if measure not in get_args(Measure):
+        raise ValueError(f"power is known of {', '.join(get_args(Measure))}, not of {measure!r}")
     low, high = _RANGE.get(measure, (-np.inf, np.inf))
-    for edge in np.atleast_1d(bar):
-        if not low < edge < high:
-            return Finding(f"a bar of {edge:g} cannot be met or missed: {measure} lies between {low} and {high}", True)
+    for what, value in [("a bar", edge) for edge in np.atleast_1d(bar)] + [("an expected value", expected)]:
+        if not low < value < high:
+            text = f"{what} of {value:g} cannot be met or missed: {measure} lies between {low} and {high}"
+            return Finding(text, fatal=True)
     found = power(measure, n=n, **settings)
     if found >= _WANTED:
         return None

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.methods.representations import KINDS, activations, doubt, left_out, shuffled
-from lab.methods.shuffles import chance, jackknife, layout, over
+from lab.methods.representations import KINDS, activations, doubt, left_out, repeated, same, shuffled
+from lab.methods.shuffles import chance, enough, jackknife, layout, over
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -98,10 +98,12 @@ def search(
     permutations, groups, seed
         As in `similarity.cka`.
 
+    Two sides that are the same in the best pair, or hold texts twice there, are in doubt as in `similarity.cka`.
     Takes 16 n^2 bytes a layer. Raises ValueError as the measure does, naming the layer that does not vary.
     """
     if measure not in KINDS:
         raise ValueError(f"measure is {measure!r}; write one of {', '.join(KINDS)}")
+    enough(permutations)
     firsts, seconds = _layers(xs, "first"), _layers(ys, "second")
     if len({len(x) for x in (*firsts, *seconds)}) > 1:
         raise ValueError(f"all layers must be of the same n texts, not {sorted({len(x) for x in (*firsts, *seconds)})}")
@@ -113,7 +115,7 @@ def search(
     value, null = float(scores[i, j]), nulls.max(axis=(1, 2))
     found = chance(null, value)
     score = jackknife(value, left_out(a[i], b[j], texts), texts, None)
-    why = doubt(a[i], b[j])
+    why = doubt(a[i], b[j]) or same(value) or repeated(firsts[i][texts.order], seconds[j][texts.order], texts.member)
     searched = f"it is the best of {scores.size} pairs of layers; hold `percentile` or `excess` against a bar instead"
     score = replace(score, p=found.p, method=f"{score.method}, of the chosen pair", doubt=why)
     return LayerSearch(

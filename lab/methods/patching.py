@@ -108,7 +108,7 @@ def changes(
 
 def random_at_distance(base: np.ndarray, clean: np.ndarray, *, seed: int) -> np.ndarray:
     """Random activations as far from `base` as `clean` is, row by row; all [n, d_model]."""
-    direction = np.random.default_rng(seed).standard_normal(base.shape)
+    direction = np.random.default_rng([seed, 3]).standard_normal(base.shape)  # a stream of its own
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     distance = np.linalg.norm(np.asarray(clean, dtype=float) - base, axis=1, keepdims=True)
     return np.asarray(base + distance * direction)

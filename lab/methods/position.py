@@ -25,8 +25,8 @@ class PositionBias:
         the second-named, is chosen in both orders. Free of content strength; 0 is no bias, positive
         favours the first-named.
     share_second
-        Share of choices of the second-named (B): Wilson's interval for samples, Student's over pairs
-        for probabilities.
+        Share of choices of the second-named (B): Wilson's interval by pairs for samples, Student's over
+        pairs for probabilities.
     position_effect
         Mean probability of the first-named, minus one half.
     content_effect
@@ -105,9 +105,9 @@ def bias(p_first: np.ndarray, *, seed: int) -> PositionBias:
 
 
 def _share(p: np.ndarray) -> Estimate:
-    """Mean of choices [pairs, 2], which are samples where all are 0 or 1."""
+    """Mean of choices [pairs, 2], which are samples where all are 0 or 1; both orders of a pair are one unit."""
     if np.isin(p, (0, 1)).all():
-        return wilson(int(p.sum()), p.size)
+        return wilson(p.ravel(), groups=np.repeat(np.arange(len(p)), 2))
     return student(p.mean(1), unit="%")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from lab.methods.shuffles import Families
 from lab.stats.auroc import area
 from lab.stats.calibration import Calibration, ece
 from lab.stats.checks import clusters, finite, flags
-from lab.stats.intervals import delong, reweighted, student
+from lab.stats.intervals import delong, student
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -46,14 +47,18 @@ class Probe:
         was taught, so that folds can be pooled; above 0 the probe says true.
     labels
         [n] what was to be found.
+    probabilities
+        [n] out of fold, that the label is true; corrected for the weighting of the classes, so that they are
+        of the true base rate. To decline answers by them, `abstain(probabilities, labels, out_of_fold=True)`.
     auroc
         With DeLong's interval, clustered by group and widened for cross-validation. Unlike accuracy, it
         owes nothing to the base rate.
     accuracy, balanced_accuracy, base_rate
-        At the probe's own threshold, with bootstrap intervals over groups; the base rate is the share of
-        the more frequent class.
+        At the probe's own threshold, with Wilson's intervals of each class added in squares (Zou and Donner
+        2008), clustered by group and widened for cross-validation, and in doubt where `auroc` is; the base
+        rate is the share of the more frequent class.
     ece
-        Calibration of the probe's probabilities, corrected for the weighting of the classes.
+        Calibration of `probabilities`.
     shuffled
         The control: the same probe, its choice of penalty included, on permuted labels.
     chosen
@@ -62,11 +67,16 @@ class Probe:
         Whether every fit did; where not, the estimates are in doubt.
     constant, duplicates
         How many features were the same in all rows, and left out; how many rows have a twin with the very
-        same features in another fold. Twins that share a label are a leak: pass `groups`.
+        same features in another fold. Twins that share their label are a leak, and the estimates are then in
+        doubt: where values that no other row has tell of most of them that they are the same thing recorded
+        twice (of features with more than 10 values; binary or one-hot features and grades share rows
+        honestly, and of one feature alone nobody can tell), and their labels agree more often than chance
+        has it, by two standard errors.
     """
 
     scores: np.ndarray
     labels: np.ndarray
+    probabilities: np.ndarray
     auroc: Estimate
     accuracy: Estimate
     balanced_accuracy: Estimate
@@ -126,10 +136,12 @@ def logistic(
         Of folds, shuffles and resampling.
 
     Raises ValueError for shapes that do not match, values that are not finite, features that are all
-    constant, a class with fewer members than folds, or fewer groups than folds.
+    constant, a class with fewer members than folds, fewer groups than folds, or a seed that is no number.
     """
     from scipy.special import expit
 
+    _whole("shuffles", shuffles, 2)
+    _whole("seed", seed, 0)
     x, y, constant = _door(features, labels, folds, groups)
     rng = np.random.default_rng(seed)
     splits = _splits(x, y, folds, groups, seed)
@@ -147,22 +159,26 @@ def logistic(
         odds[test] = decided[:, 0] + np.log(share / (1 - share))
         chosen.append(fitted[0].penalty)
         converged = converged and all(f.converged for f in fitted)
-    own, doubt = scores[:, 0], "" if converged else _UNCONVERGED
+    own, unconverged, probabilities = scores[:, 0], "" if converged else _UNCONVERGED, expit(odds)
     null = area(scores[:, 1:].T, columns[:, 1:].T)
-    calibration = ece(expit(odds), y, groups=groups, seed=seed)
+    duplicates, leak = _twins(x, y, splits)
+    auroc = _doubted(delong(own, y, groups=groups, out_of_fold=True, logit=True), unconverged or leak)
+    right = (own > 0) == y
+    calibration = ece(probabilities, y, groups=groups, seed=seed)
     return Probe(
         scores=own,
         labels=y,
-        auroc=_doubted(delong(own, y, groups=groups, out_of_fold=True, logit=True), doubt),
-        accuracy=_doubted(_accuracy(own, y, groups, seed), doubt),
-        balanced_accuracy=_doubted(_balanced(own, y, groups, seed), doubt),
+        probabilities=probabilities,
+        auroc=auroc,
+        accuracy=_doubted(_right(right, [np.ones_like(y)], groups), auroc.doubt),
+        balanced_accuracy=_doubted(_right(right, [y, ~y], groups), auroc.doubt),
         base_rate=float(max(y.mean(), 1 - y.mean())),
-        ece=replace(calibration, excess=_doubted(calibration.excess, doubt)),
-        shuffled=Shuffled(_doubted(student(null), doubt), null),
+        ece=replace(calibration, excess=_doubted(calibration.excess, unconverged or leak)),
+        shuffled=Shuffled(_doubted(student(null), unconverged), null),
         chosen=np.array(chosen),
         converged=converged,
         constant=constant,
-        duplicates=_twins(x, splits),
+        duplicates=duplicates,
     )
 
 
@@ -220,10 +236,12 @@ def ridge(
         Of the null. Without groups single labels move. With them the labels of a group move together, in
         their order, as they cling together: exactly where all groups are of one size. Where sizes differ,
         the blocks are laid end to end in random order and cut anew, which parts some of them, and the
-        null is then slightly too narrow.
+        null is then slightly too narrow. At least 19: of fewer, p cannot fall to 5 %.
 
     Raises ValueError as `logistic`.
     """
+    _whole("permutations", permutations, 19)
+    _whole("seed", seed, 0)
     x, y, constant = _door(features, labels, folds, groups)
     rng = np.random.default_rng(seed)
     splits = _splits(x, y, folds, groups, seed)
@@ -234,18 +252,19 @@ def ridge(
         scores[test] = fold.ridge_scores(x[test])
         chosen.append(fold.chosen[0])
     null = area(scores[:, 1:].T, columns[:, 1:].T)
-    auroc = delong(scores[:, 0], y, groups=groups, out_of_fold=True, logit=True)
+    duplicates, leak = _twins(x, y, splits)
+    auroc = _doubted(delong(scores[:, 0], y, groups=groups, out_of_fold=True, logit=True), leak)
     return Ridge(
         scores=scores[:, 0],
         labels=y,
         auroc=auroc,
-        balanced_accuracy=_balanced(scores[:, 0], y, groups, seed),
+        balanced_accuracy=_doubted(_right((scores[:, 0] > 0) == y, [y, ~y], groups), auroc.doubt),
         base_rate=float(max(y.mean(), 1 - y.mean())),
         null=null,
         p=float((1 + (null >= auroc.value - 1e-12).sum()) / (1 + permutations)),
         chosen=np.array(chosen),
         constant=constant,
-        duplicates=_twins(x, splits),
+        duplicates=duplicates,
     )
 
 
@@ -297,7 +316,8 @@ class Selectivity:
     ----------
     task, control
         Balanced accuracy, out of fold, on the task and on the control task, whose labels are drawn at
-        random once for each type. Intervals are clustered by type.
+        random once for each type. Intervals are clustered by type and widened for cross-validation: on noise
+        the deviation of `selectivity` was 1.2 to 1.3 of what Student's interval takes it for.
     selectivity
         Task less control, paired row by row. Near 0 the probe is strong enough to memorise, and its
         accuracy on the task says little about the representation.
@@ -333,6 +353,10 @@ def selectivity(
     Raises ValueError as `logistic`, and where types hardly repeat (fewer than two rows each on average):
     there is then nothing to remember, and the control would be at chance for any probe.
     """
+    from scipy.special import stdtr, stdtrit
+
+    _whole("controls", controls, 1)
+    _whole("seed", seed, 0)
     y = flags(labels)
     k, member = clusters(np.asarray(types), y.size, least=4)
     if y.size < 2 * k:
@@ -353,11 +377,14 @@ def selectivity(
     drawn = [right((rng.permutation(k) < positive)[member]) for _ in range(controls)]
     control = np.mean([each for each, _ in drawn], axis=0)
     doubt = doubt or next((said for _, said in drawn if said), "")
-    return Selectivity(
-        task=_doubted(_within_one(student(task, groups=member, unit="%")), doubt),
-        control=_doubted(_within_one(student(control, groups=member, unit="%")), doubt),
-        selectivity=_doubted(replace(student(task - control, groups=member, unit="%"), bounds=(-1, 1)), doubt),
-    )
+
+    def mean(x: np.ndarray, least: int) -> Estimate:
+        e = student(x, groups=member, unit="%")
+        p = None if least == 0 or e.p is None else 2 * float(stdtr(k - 1, stdtrit(k - 1, e.p / 2) / 2**0.5))
+        low, high = max(e.low, float(least)), min(e.high, 1.0)
+        return _doubted(widened(replace(e, low=low, high=high, p=p, bounds=(least, 1))), doubt)
+
+    return Selectivity(task=mean(task, 0), control=mean(control, 0), selectivity=mean(task - control, -1))
 
 
 @dataclass(frozen=True)
@@ -412,6 +439,7 @@ def transfer(
 
     Raises ValueError for fewer than two sets, and as `logistic` with the set's name.
     """
+    _whole("seed", seed, 0)
     if len(sets) < 2:
         raise ValueError(f"transfer is from one set to another; there are {len(sets)}")
     found: dict[tuple[str, str], Estimate] = {}
@@ -454,14 +482,15 @@ def _door(
     features: ArrayLike, labels: ArrayLike, folds: int, groups: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Features and labels fit to be probed, and how many features are constant."""
+    _whole("folds", folds, 2)
     x, y = np.asarray(features, dtype=float), flags(labels)
     if x.ndim != 2 or y.shape != (len(x),):
         raise ValueError(f"features {x.shape} and labels {y.shape} do not match; they need [n, d] and [n]")
     finite(x, "features")
     least = int(min(y.sum(), (~y).sum()))
-    if least < max(folds, 2):
+    if least < folds:
         raise ValueError(f"the rarer class has {least} members, too few for {folds} folds; use more rows")
-    clusters(groups, len(y), least=max(folds, 2))
+    clusters(groups, len(y), least=folds)
     constant = int((x == x[0]).all(0).sum())
     if constant == x.shape[1]:
         raise ValueError(f"all {constant} features are constant; is the activation read at the right place?")
@@ -479,13 +508,43 @@ def _splits(x: np.ndarray, y: np.ndarray, folds: int, groups: ArrayLike | None, 
     return splits
 
 
-def _twins(x: np.ndarray, splits: _Splits) -> int:
-    """How many rows are found in another fold too, feature by feature."""
-    folds: dict[int, set[int]] = {}
-    where = [(hash(row.tobytes()), fold) for fold, (_, test) in enumerate(splits) for row in x[test]]
-    for row, fold in where:
-        folds.setdefault(row, set()).add(fold)
-    return sum(len(folds[row]) > 1 for row, _ in where)
+def _twins(x: np.ndarray, y: np.ndarray, splits: _Splits) -> tuple[int, str]:
+    """How many rows are found in another fold too, feature by feature; and the doubt, where they are a leak."""
+    fold = np.empty(len(x), dtype=int)
+    for i, (_, test) in enumerate(splits):
+        fold[test] = i
+    first, row = np.unique([hash(row.tobytes()) for row in x], return_index=True, return_inverse=True)[1:]
+    sizes, upper = np.bincount(row), np.bincount(row, y)
+    apart = np.zeros(sizes.size, dtype=bool)
+    np.logical_or.at(apart, row, fold != fold[first][row])
+    twins = int(sizes[apart].sum())
+    if not twins or x.shape[1] == 1:
+        return twins, ""
+    same = apart & _alone(x[first])
+    if sizes[same].sum() < twins / 2:  # rare values of a count, as the longest texts have
+        return twins, ""
+    # Of labels dealt at random, pairs agree with probability p^2 + q^2; two pairs with a row in common both
+    # agree with p^3 + q^3.
+    m, s, p = sizes[same], upper[same], float(y.mean())
+    pairs = float((m * (m - 1)).sum()) / 2
+    chance = p**2 + (1 - p) ** 2
+    common = float((m * (m - 1) * (m - 2)).sum())
+    error = (pairs * chance * (1 - chance) + common * (p**3 + (1 - p) ** 3 - chance**2)) ** 0.5
+    agreed = float((s * (s - 1) + (m - s) * (m - s - 1)).sum()) / 2
+    if agreed <= pairs * chance + 2 * error:
+        return twins, ""
+    return twins, f"{int(m.sum())} rows have a twin in another fold, and their labels agree; pass groups that join them"
+
+
+def _alone(rows: np.ndarray) -> np.ndarray:
+    """[n] whether a row has a value that no other has, in a feature with more than 10 values."""
+    order = np.argsort(rows, axis=0)
+    new = np.diff(np.take_along_axis(rows, order, axis=0), axis=0) != 0
+    ends = np.ones((1, rows.shape[1]), dtype=bool)
+    single = np.concatenate([ends, new]) & np.concatenate([new, ends]) & (new.sum(0) >= 10)
+    found = np.empty_like(single)
+    np.put_along_axis(found, order, single, axis=0)
+    return np.asarray(found.any(1))
 
 
 class _Fold:
@@ -601,22 +660,54 @@ def _by_size(groups: np.ndarray) -> list[np.ndarray]:
     return [np.stack([g for g in rows if g.size == size]) for size in sorted({g.size for g in rows})]
 
 
-def _accuracy(scores: np.ndarray, y: np.ndarray, groups: ArrayLike | None, seed: int) -> Estimate:
-    right = (scores > 0) == y
-    return reweighted(lambda w: w @ right / w.sum(1), y.size, groups=groups, seed=seed, unit="%", bounds=(0, 1))
+def _right(right: np.ndarray, parts: list[np.ndarray], groups: ArrayLike | None) -> Estimate:
+    """The mean over parts of the rows, as the classes, of the share that is right in each; out of fold.
+
+    Wilson's intervals of the parts, added in squares about their shares. Each part counts as many rows as its
+    design effect leaves of it: that of clustering, at least 1, times the 2 of cross-validation (`delong`).
+    The quantile is Student's, by the groups of the smaller part. Measured on noise at a bar of 0.5, balanced
+    accuracy was above it in 0.6 % and below it in 2.1 % of experiments with 300 rows (a bootstrap of the
+    scored rows: 6 to 8 %), in 1.0 % and 0.4 % with 20 groups of 6 of one label each.
+    """
+    from scipy.special import stdtrit
+
+    k, member = clusters(groups, right.size)
+    sizes = np.array([float(part.sum()) for part in parts])
+    shares = np.array([float(right[part].mean()) for part in parts])
+    moved = sum(part * (right - share) / size for part, share, size in zip(parts, shares, sizes, strict=True))
+    single = float((shares * (1 - shares) / sizes).sum())
+    grouped = k / (k - 1) * float((np.bincount(member, moved, k) ** 2).sum())
+    # Where all are right, or none, their clustering cannot be seen: each group then counts as one.
+    effect = 2 * (max(grouped / single, 1.0) if single > 0 else right.size / k)
+    least = min(np.unique(member[part]).size for part in parts)
+    z2, m = float(stdtrit(max(least - 1, 1), 0.975)) ** 2, sizes / effect
+    centre, half = m * shares + z2 / 2, np.sqrt(z2 * (m * shares * (1 - shares) + z2 / 4))
+    down, up = shares - (centre - half) / (m + z2), (centre + half) / (m + z2) - shares
+    value, low, high = (float(x) for x in (shares.mean(), (down**2).sum() ** 0.5, (up**2).sum() ** 0.5))
+    kinds = {"by class": len(parts) > 1, "clustered": groups is not None, "out of fold": True}
+    method = ", ".join(["Wilson", *(kind for kind, is_so in kinds.items() if is_so)])
+    low, high = max(value - low / len(parts), 0.0), min(value + high / len(parts), 1.0)
+    return Estimate(value, low, high, k, method, unit="%", bounds=(0, 1))
 
 
-def _balanced(scores: np.ndarray, y: np.ndarray, groups: ArrayLike | None, seed: int) -> Estimate:
-    right = (scores > 0) == y
+def _whole(what: str, given: int, least: int) -> None:
+    """Raises ValueError for what is no whole number, or less than `least`."""
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise ValueError(f"{what} must be a whole number, not {given!r}") from None
+    if number < least:
+        raise ValueError(f"{what} must be at least {least}, not {number}")
 
-    def mean(w: np.ndarray) -> np.ndarray:
-        return np.asarray(((w @ (right & y)) / (w @ y) + (w @ (right & ~y)) / (w @ ~y)) / 2)
 
-    return reweighted(mean, y.size, groups=groups, seed=seed, unit="%", bounds=(0, 1))
+def widened(e: Estimate) -> Estimate:
+    """An interval over rows that were judged by scores pooled over folds: twice the variance (`delong`), in its bounds.
 
-
-def _within_one(e: Estimate) -> Estimate:
-    return replace(e, low=max(e.low, 0.0), high=min(e.high, 1.0), p=None, bounds=(0, 1))
+    Its p stays as it is: whether of one side or two, only its maker knows.
+    """
+    least, most = (-np.inf, np.inf) if e.bounds is None else e.bounds
+    low, high = (e.value + 2**0.5 * (end - e.value) for end in (e.low, e.high))
+    return replace(e, low=max(low, least), high=min(high, most), method=f"{e.method}, out of fold")
 
 
 def _doubted(estimate: Estimate, doubt: str) -> Estimate:

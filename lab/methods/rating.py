@@ -101,6 +101,8 @@ def self_bias(ratings: np.ndarray, rater: str, names: Sequence[str]) -> SelfRati
         raise ValueError(f"ratings need shape [{k}, {k}, tasks] for {k} models, not {y.shape}")
     if k < 3:
         raise ValueError(f"{k} models rate each other; telling bias from quality needs at least three")
+    if rater not in names:
+        raise ValueError(f"{rater!r} is none of the models {', '.join(names)}")
     me = names.index(rater)
     others = [a for a in range(k) if a != me]
     plain = np.mean([y[me, me] - y[me, a] for a in others], axis=0)

@@ -16,6 +16,17 @@ from lab.stats.intervals import clopper_pearson
 BLOCKS = 20
 """Blocks of groups that the jackknife leaves out, one at a time."""
 
+LEAST = 19
+"""Permutations of a null, of which the least p is 1 / (1 + 19)."""
+
+
+def enough(permutations: int) -> None:
+    """Raises ValueError where a null of so few permutations could not show anything."""
+    if permutations < LEAST:
+        raise ValueError(
+            f"a null needs at least {LEAST} permutations, not {permutations}: with fewer no p can be 0.05 or less"
+        )
+
 
 @dataclass(frozen=True)
 class Families:
@@ -76,13 +87,18 @@ class Layout:
     sizes: np.ndarray
 
     @property
+    def member(self) -> np.ndarray:
+        """[n] number of the group of each row, as laid out."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    @property
     def even(self) -> bool:
         """Whether all groups are of one size, so that a permutation of groups is one of rows."""
         return bool((self.sizes == self.sizes[0]).all())
 
     def orders(self, count: int, part: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """[m, n] rows of the second side to stand beside those of the first, `count` in parts of at most `part`."""
-        families = Families.of(np.repeat(np.arange(len(self.sizes)), self.sizes))
+        families = Families.of(self.member)
         for start in range(0, count, part):
             m = min(part, count - start)
             partners = np.tile(np.arange(len(self.sizes), dtype=np.int32), (m, 1))

@@ -11,7 +11,8 @@ A score alone says nothing: linear CKA of unrelated activations is .81 at n = 20
 dimensions, and CCA is 1. So every result carries its null, made by pairing the texts of one side anew,
 and `percentile > 0.95` or `excess > 0` is the claim to test. The null protects against what a measure
 finds between unrelated texts; it does not protect against a trivial thing that both models hold (the
-length of a text): for that give `ridge_correlation` its `covariates`.
+length of a text): for that give `ridge_correlation` its `covariates`. Where something trivial is seen, as
+texts that stand twice, a model compared with itself, or massive dimensions alone, the estimates are in doubt.
 
 The interval of a score is a delete-a-block jackknife over 20 blocks of groups, see `shuffles.jackknife`.
 """
@@ -27,9 +28,9 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.methods.layers import LayerSearch, search
-from lab.methods.representations import KINDS, doubt, left_out, shuffled, sides
+from lab.methods.representations import KINDS, Representation, doubt, left_out, repeated, same, shuffled, sides
 from lab.methods.ridge import RidgeCorrelation, ridge_correlation
-from lab.methods.shuffles import chance, jackknife, layout, over
+from lab.methods.shuffles import Chance, chance, enough, jackknife, layout, over
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ class Similarity:
         Dimensions of each side that alone carry over 10 % of what a linear kernel sees (their share of
         the squared variances), and vary over 10 times as much as the median dimension.
     without_outliers
-        The score without those dimensions; None where there are none. Two unrelated models that share
-        one massive dimension have an unbiased CKA of .9999, and the null does not show it.
+        The score without those dimensions; None where there are none, or nothing can be scored without them.
+        Two unrelated models that share one massive dimension have an unbiased CKA of .9999, and the null does
+        not show it: where without them the score is no longer above 95 % of its own null, the estimates are
+        in doubt.
     constant_dims
         Dimensions of each side that do not vary at all.
     notes
@@ -132,13 +135,17 @@ def cka(
         With HSIC_1 of Song et al. 2012 (equation 5), whose null is about 0 for any n and d. The biased
         one, ||X'Y||^2 / (||X'X|| ||Y'Y||), has sqrt(d1 d2 / ((d1 + n)(d2 + n))) for unrelated Gaussians.
     permutations, seed
-        Size of the null, and of its randomness and of the jackknife's blocks.
+        Size of the null, at least 19, and of its randomness and of the jackknife's blocks.
     groups
         [n] labels of texts that are no independent draws, as those of one family. Whole groups are
         permuted and left out, and the n of the estimates counts them; at least 5. Groups of one size are
         cheap; where sizes differ, every permutation computes the second side anew (30 ms at n = 1000).
 
-    Raises ValueError for activations that do not match, hold NaN, do not vary, or are fewer than 20.
+    In doubt are: two sides that are the same (a score of 1), texts that stand twice on both sides in
+    different groups, and a score that only massive dimensions lift above chance.
+
+    Raises ValueError for activations that do not match, hold NaN, do not vary, or are fewer than 20, and
+    for fewer than 19 permutations.
     """
     name, bounds = ("CKA, unbiased", (-1.0, 1.0)) if unbiased else ("CKA, biased", (0.0, 1.0))
     return _compare(name, "cka", {"unbiased": unbiased}, x, y, permutations, groups, seed, bounds)
@@ -183,7 +190,8 @@ def mutual_knn(
     """Share of each text's k nearest texts that two models agree on (Huh, Cheung, Wang and Isola 2024).
 
     Nearest by cosine, the text itself excluded. Unrelated activations agree on k / (n - 1), so scores at
-    different n do not compare; `calibrated` does. The rest is as in `cka`.
+    different n do not compare; `calibrated` does. Equally near texts are taken in random order, and
+    activations of one dimension are refused: a cosine sees nothing but their sign. The rest is as in `cka`.
     """
     return _compare(f"mutual {k}-NN", "mutual_knn", {"k": k}, x, y, permutations, groups, seed, (0.0, 1.0))
 
@@ -254,26 +262,40 @@ def _compare(
     seed: int,
     bounds: tuple[float, float] | None,
 ) -> Similarity:
+    enough(permutations)
     a, b = sides(x, y)
     represent = partial(KINDS[kind], **options)
     texts = layout(len(a), groups, seed)
     a, b = a[texts.order], b[texts.order]
     first, second = represent(a), represent(b)
-    rng = np.random.default_rng([seed, 1])
-    value = first.score(second)
+
+    def against_chance(one: Representation, other: Representation) -> tuple[float, np.ndarray, Chance]:
+        value = one.score(other)
+        null = shuffled([one], [other], texts, permutations, np.random.default_rng([seed, 1]))[:, 0, 0]
+        return value, null, chance(null, value)
+
+    value, null, found = against_chance(first, second)
     score = jackknife(value, left_out(first, second, texts), texts, bounds)
-    null = shuffled([first], [second], texts, permutations, rng)[:, 0, 0]
-    found = chance(null, value)
-    why = doubt(first, second)
+    why = doubt(first, second) or same(value) or repeated(a, b, texts.member)
     notes = [why] if why else []
     outliers = _massive(a), _massive(b)
     without = None
     if any(outliers):
-        without = represent(np.delete(a, outliers[0], 1)).score(represent(np.delete(b, outliers[1], 1)))
-        notes.append(
-            f"massive dimensions {list(outliers[0])} of the first and {list(outliers[1])} of the second; "
-            f"without them the score is {without:.3g} instead of {value:.3g}"
+        told = (
+            f"massive dimensions {list(outliers[0])} of the first and {list(outliers[1])} of the second; without them "
         )
+        kept = (np.delete(side, dims, 1) for side, dims in zip((a, b), outliers, strict=True))
+        try:
+            without, _, left = against_chance(*map(represent, kept))
+        except ValueError as fault:  # as where some texts have no other dimension that is not 0
+            told += str(fault)
+            why = why or told
+        else:
+            told += f"the score is {without:.3g} instead of {value:.3g}"
+            if found.percentile.value > 0.95 >= left.percentile.value:
+                told += f", above {100 * left.percentile.value:.3g} % of its null"
+                why = why or told
+        notes.append(told)
     score = replace(score, p=found.p, doubt=why)
     return Similarity(
         measure=measure,

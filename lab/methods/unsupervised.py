@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CONVENTION = "its sign rests on a convention, that most statements are true; pass `model_says` to have it told"
 
+_BEST_SIGN = "its sign was chosen by the test labels; use accuracy, or auroc_sign_free"
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -36,7 +38,8 @@ class Direction:
         (`Unsupervised.random`). Its interval is DeLong's of half the error, folded at 0.5, which passes noise
         no more often than an ordinary one.
     accuracy_best_sign
-        max(a, 1 - a): the sign that the test labels like best, as Burns et al. report it. It uses labels.
+        max(a, 1 - a): the sign that the test labels like best, as Burns et al. report it. It uses labels and
+        is at least 0.5 by construction, so it is always in doubt.
     """
 
     scores: np.ndarray
@@ -89,7 +92,8 @@ class Unsupervised:
     ratio, ratio_above_chance
         Best-sign accuracy of CCS over accuracy of the supervised probe, as they are and less the share of
         the more frequent class (0.5 where the classes are equal). In doubt where the supervised probe is
-        not above chance itself: two coins have the ratio 1.
+        not above chance itself: two coins have the ratio 1. The sign of CCS is the one that the test labels
+        like best, which favours it a little.
     distractor
         Sign-free AUROC of CCS on the `distractor`, where one was given: what it found instead.
     """
@@ -262,13 +266,13 @@ def _sign(scores: np.ndarray, told: np.ndarray | None) -> float:
 
 def _direction(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None, doubt: str) -> Direction:
     right = (scores > 0) == y
-    auroc = delong(scores, y, groups=groups, logit=True)
+    auroc, accuracy = delong(scores, y, groups=groups, logit=True), wilson(right, groups=groups)
     return Direction(
         scores=scores,
         auroc=replace(auroc, doubt=auroc.doubt or doubt),
-        accuracy=replace(wilson(right, groups=groups), doubt=doubt),
+        accuracy=replace(accuracy, doubt=accuracy.doubt or doubt),
         auroc_sign_free=_sign_free(scores, y, groups),
-        accuracy_best_sign=wilson(right if right.mean() >= 0.5 else ~right, groups=groups),
+        accuracy_best_sign=replace(wilson(right if right.mean() >= 0.5 else ~right, groups=groups), doubt=_BEST_SIGN),
     )
 
 

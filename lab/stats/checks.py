@@ -34,8 +34,10 @@ def flags(labels: ArrayLike, what: str = "labels") -> np.ndarray:
     """[n] booleans, from true and false or 0 and 1. Raises ValueError for anything else."""
     y = np.asarray(labels)
     if y.dtype != bool:
-        if not np.isin(y, (0, 1)).all():
-            raise ValueError(f"{what} must be true or false (or 1 and 0), not values such as {y.ravel()[0]!r}")
+        known = np.isin(y, (0, 1))
+        if not known.all():
+            wrong = y[~known].tolist()[0]
+            raise ValueError(f"{what} must be true or false (or 1 and 0), not values such as {wrong!r}")
         y = y.astype(bool)
     return y
 
@@ -57,3 +59,24 @@ def clusters(groups: ArrayLike | None, n: int, *, least: int = 2) -> tuple[int, 
         said = "two" if least == 2 else str(least)
         raise ValueError(f"there are {k} groups of rows (or single rows); at least {said} groups are needed")
     return k, member
+
+
+def upper(level: float) -> float:
+    """(1 + level) / 2, the quantile at the upper end of an interval. Raises ValueError for a level outside 0 to 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"the level of an interval lies between 0 and 1, not at {level}; write 0.95 for 95 %")
+    return (1 + level) / 2
+
+
+def effective(sizes: np.ndarray) -> float:
+    """How many equal groups would say as much as groups of these sizes [k]: (sum n)^2 / sum n^2.
+
+    k where they are equal. Carter, Schnepel and Steigerwald (2017, Review of Economics and Statistics 99: 698)
+    take it, for a mean, for the number of groups that Student's t can count on.
+    """
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def too_few(units: float, what: str, *, least: int = 5) -> str:
+    """The doubt of an interval from fewer than `least` units, or none."""
+    return f"there are only {units:.2g} {what}; an interval needs {least}" if units < least - 1e-9 else ""

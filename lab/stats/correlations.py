@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.checks import clusters, pair
+from lab.stats.checks import clusters, pair, upper
 from lab.stats.resampling import reweighted
 
 Kind = Literal["Pearson", "Spearman"]
+
+_PERFECT = "the correlation is perfect; is one of the two computed from the other?"
 
 
 def fisher_z(r: float, n: int, *, kind: Kind = "Pearson", level: float = 0.95) -> Estimate:
@@ -21,26 +23,41 @@ def fisher_z(r: float, n: int, *, kind: Kind = "Pearson", level: float = 0.95) -
     (Bonett and Wright 2000). p is of Student's test against 0. At |r| = 1 the estimate is in doubt: z is
     infinite, and a perfect correlation of measured things is a fault more often than a finding.
 
-    Raises ValueError for |r| > 1 or n < 4.
+    Raises ValueError for |r| > 1, n < 4, another kind (case does not matter), or rows in the place of r and n.
 
         >>> print(fisher_z(0.5, 30))
         0.5 [0.17, 0.729] (n=30, Fisher z)
     """
     from scipy.special import ndtri, stdtr
 
+    kind = _known(kind)
+    if np.ndim(r) or np.ndim(n):
+        raise ValueError("fisher_z takes r and n; of rows use correlation(x, y)")
     if not abs(r) <= 1:
         raise ValueError(f"a correlation lies between -1 and 1, not at {r}")
-    if n < 4:
+    if not (n >= 4 and int(n) == n):
         raise ValueError(f"a correlation with an interval needs at least four pairs, not {n}")
     method = "Fisher z" if kind == "Pearson" else "Spearman, Fisher z"
-    if abs(r) > 1 - 1e-12:  # by rounding
-        doubt = "the correlation is perfect; is one of the two computed from the other?"
-        return Estimate(round(r), round(r), round(r), n, method, level, bounds=(-1, 1), doubt=doubt)
+    if _perfect(r):
+        return Estimate(round(r), round(r), round(r), n, method, level, bounds=(-1, 1), doubt=_PERFECT)
     error = np.sqrt((1.0 if kind == "Pearson" else 1 + r * r / 2) / (n - 3))
-    half = float(ndtri((1 + level) / 2)) * error
+    half = float(ndtri(upper(level))) * error
     z = np.arctanh(r)
     p = float(2 * stdtr(n - 2, -abs(r) * np.sqrt((n - 2) / (1 - r * r))))
     return Estimate(float(r), float(np.tanh(z - half)), float(np.tanh(z + half)), n, method, level, p=p, bounds=(-1, 1))
+
+
+def _perfect(r: float) -> bool:
+    """Whether |r| is 1, or misses it by rounding."""
+    return abs(r) > 1 - 1e-12
+
+
+def _known(kind: str) -> Kind:
+    """The kind as it is written."""
+    kinds: dict[str, Kind] = {"pearson": "Pearson", "spearman": "Spearman"}
+    if kind.lower() not in kinds:
+        raise ValueError(f"a correlation is of kind 'Pearson' or 'Spearman', not {kind!r}")
+    return kinds[kind.lower()]
 
 
 def correlation(
@@ -55,7 +72,7 @@ def correlation(
     """Pearson's or Spearman's correlation of paired rows [n].
 
     With Fisher's z interval; with `groups` [n], the rows of each are drawn together by a cluster
-    bootstrap, and `n` of the estimate counts groups.
+    bootstrap, and `n` of the estimate counts groups. A perfect one is in doubt, as in `fisher_z`.
 
     Raises ValueError for fewer than four pairs, or where one of the two is constant: the correlation is
     then undefined, neither 0 nor 1.
@@ -63,6 +80,7 @@ def correlation(
         >>> print(correlation([1, 2, 3, 4, 5, 6], [2, 1, 4, 3, 6, 5]))
         0.829 [0.0519, 0.981] (n=6, Fisher z)
     """
+    kind = _known(kind)
     x, y = pair(first, second, "values of a correlation", least=4)
     for side in (x, y):
         if (side == side[0]).all():
@@ -71,9 +89,13 @@ def correlation(
         from scipy.stats import rankdata
 
         x, y = rankdata(x), rankdata(y)
+    r = float(np.clip(pearson(x, y), -1, 1))
     if groups is None:
-        return fisher_z(float(np.clip(pearson(x, y), -1, 1)), x.size, kind=kind, level=level)
-    clusters(groups, x.size)
+        return fisher_z(r, x.size, kind=kind, level=level)
+    k, _ = clusters(groups, x.size)
+    if _perfect(r):
+        return Estimate(round(r), round(r), round(r), k, "cluster bootstrap", level, bounds=(-1, 1), doubt=_PERFECT)
+    x, y = x - x.mean(), y - y.mean()  # or a large common offset costs the moments their digits
     moments = np.stack([x * x, y * y, x * y, x, y], axis=1)
 
     def of(w: np.ndarray) -> np.ndarray:
@@ -104,7 +126,7 @@ def correlation_difference(outcome: ArrayLike, first: ArrayLike, second: ArrayLi
     The interval is Zou's for two dependent, overlapping correlations (Zou 2007, Psychological Methods 12:
     399), from the two Fisher intervals and the correlation of the two estimates.
 
-    Raises ValueError as `correlation`.
+    In doubt where one of the three correlations is perfect. Raises ValueError as `correlation`.
 
         >>> x = np.arange(12.0)
         >>> print(correlation_difference(x, x + np.tile([1, -1], 6), x + np.tile([4, -4], 6)))
@@ -113,6 +135,9 @@ def correlation_difference(outcome: ArrayLike, first: ArrayLike, second: ArrayLi
     one, two = (correlation(outcome, side, level=level) for side in (first, second))
     between = correlation(first, second, level=level).value
     r1, r2 = one.value, two.value
+    if any(_perfect(r) for r in (r1, r2, between)):
+        doubt = "one of the three correlations is perfect; is one row computed from another?"
+        return Estimate(r1 - r2, -2.0, 2.0, one.n, "Zou", level, bounds=(-2, 2), doubt=doubt)
     # Correlation of the two estimates (Pearson and Filon 1898, as in Zou's equation 15).
     numerator = (between - r1 * r2 / 2) * (1 - r1**2 - r2**2 - between**2) + between**3
     c = numerator / ((1 - r1**2) * (1 - r2**2))

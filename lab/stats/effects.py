@@ -115,7 +115,7 @@ def cliffs_delta(x: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None,
     Raises ValueError for fewer than two values in either, or NaN.
 
         >>> print(cliffs_delta([3.0, 5.0, 6.0, 8.0], [1.0, 2.0, 4.0, 7.0]))
-        0.5 [-0.476, 0.924] (n=8, Cliff's delta, DeLong, logit)
+        0.5 [-0.828, 0.979] (n=8, Cliff's delta, DeLong, logit)
     """
     a, b = row(x, "values of an effect size", least=2), row(y, "values of an effect size", least=2)
     labels = np.repeat([True, False], [a.size, b.size])

@@ -84,7 +84,7 @@ def _tost(estimate: Estimate, freedom: float, low: float, high: float) -> Tost:
 
     if not low < high:
         raise ValueError(f"the lower bound of an equivalence must be below the upper one, not {low} and {high}")
-    if estimate.low == estimate.high:
+    if estimate.without_width:
         return Tost(estimate, np.nan, np.nan, np.nan)
     error = (estimate.high - estimate.low) / 2 / float(stdtrit(freedom, (1 + estimate.level) / 2))
     lower = float(stdtr(freedom, -(estimate.value - low) / error))

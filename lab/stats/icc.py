@@ -26,8 +26,10 @@ def icc(ratings: ArrayLike, *, level: float = 0.95) -> dict[Form, Estimate]:
     k: (B - W)/B; (B - E)/(B + (J - E)/n); (B - E)/B. Intervals by F, for normal ratings (`icc_bootstrap`
     needs no normality); p is the F test between targets, B/W or B/E. It says nothing about raters.
 
-    In doubt, and so never decided: ratings without variation, where the ICC is undefined, and raters in
-    perfect agreement.
+    In doubt, and so never decided: ratings without variation, where the ICC is undefined; raters in perfect
+    agreement; and "2,1" and "2,k" where `icc_generalized` reaches further than F by a tenth of the interval.
+    Three or four raters are few to know the variance of raters by, and Shrout and Fleiss's interval was then
+    measured to lie wholly above the truth in 11 to 13 % of experiments where 2.5 % are due.
 
     Raises ValueError for fewer than two targets or raters, or missing ratings.
 
@@ -72,7 +74,67 @@ def icc(ratings: ArrayLike, *, level: float = 0.95) -> dict[Form, Estimate]:
         bound = least[kind]
         bounds = (bound, 1.0) if single and bound is not None else None
         found[form] = _icc(form, values[form], low, high, float(p1 if kind == "1" else p3), n, level, bounds)
+    if residual > 0 and k < _MANY:
+        drawn = _drawn(between, raters, residual, n, k, np.random.default_rng(0), 2000)
+        agreements: tuple[Form, Form] = ("2,1", "2,k")
+        for form in agreements:
+            found[form] = _if_agreed(found[form], np.quantile(drawn[form], [bottom, top]), k)
     return found
+
+
+_MANY = 50
+"""With so many raters their variance is known well enough."""
+
+
+def _if_agreed(e: Estimate, generalised: np.ndarray, k: int) -> Estimate:
+    """In doubt where the generalised interval reaches further than a tenth of the interval's width."""
+    slack = (e.high - e.low) / 10
+    if e.doubt or (generalised[0] >= e.low - slack and generalised[1] <= e.high + slack):
+        return e
+    return replace(e, doubt=f"{k} raters are too few for its F interval; use icc_generalized")
+
+
+def icc_generalized(
+    ratings: ArrayLike, form: Literal["2,1", "2,k"] = "2,1", *, seed: int = 0, draws: int = 20_000, level: float = 0.95
+) -> Estimate:
+    """ICC(2,1) or ICC(2,k) with a generalised confidence interval (Tian and Cappelleri 2004).
+
+    The mean squares over chi-squared draws of their degrees of freedom stand for the variances of targets,
+    raters and noise (below 0 taken as 0); the interval are quantiles of the ICC that these make. For normal
+    ratings of few raters, whose own variance the F interval of `icc` takes for better known than it is.
+
+    Doubt and errors as in `icc`, but for that of few raters.
+
+        >>> table2 = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+        >>> print(icc_generalized(table2))
+        0.29 [0.0276, 0.748] (n=6, ICC(2,1), generalised)
+    """
+    if form not in ("2,1", "2,k"):
+        raise ValueError(
+            f"the forms with raters drawn at random are '2,1' and '2,k', not {form!r}; use icc for the others"
+        )
+    x = _complete(ratings)
+    n, k = x.shape
+    value = float(icc_batch(x)[form])
+    if _doubt(value):
+        return icc(x, level=level)[form]
+    between, _, raters, residual = (float(square) for square in _mean_squares(x))
+    drawn = _drawn(between, raters, residual, n, k, np.random.default_rng(seed), draws)[form]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    method = f"ICC({form}), generalised"
+    return Estimate(value, min(float(low), value), max(float(high), value), n, method, level)
+
+
+def _drawn(
+    between: float, raters: float, residual: float, n: int, k: int, rng: np.random.Generator, draws: int
+) -> dict[Form, np.ndarray]:
+    """[draws] of ICC(2,1) and ICC(2,k), from mean squares over chi-squared draws of their degrees of freedom."""
+    freedom = (n - 1, k - 1, (n - 1) * (k - 1))
+    top, judges, noise = (
+        square * v / rng.chisquare(v, draws) for square, v in zip((between, raters, residual), freedom, strict=True)
+    )
+    targets, rest = np.maximum(top - noise, 0) / k, np.maximum(judges - noise, 0) / n + noise
+    return {"2,1": targets / (targets + rest), "2,k": targets / (targets + rest / k)}
 
 
 def _icc(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.checks import clusters, pair, row
+from lab.stats.checks import clusters, effective, pair, row, too_few, upper
 
 
 def student(values: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95, unit: str = "") -> Estimate:
@@ -20,9 +20,12 @@ def student(values: ArrayLike, *, groups: ArrayLike | None = None, level: float 
     values
         [n]
     groups
-        [n] labels of values that belong together (by item, by seed, by model). The standard error is
-        then the cluster-robust one with k/(k-1) (Liang and Zeger 1986) and Student's t has k - 1 degrees
-        of freedom; `n` of the estimate counts the k groups.
+        [n] labels of values that belong together (by item, by seed, by model). The standard error is then
+        the cluster-robust one, each group's share of the variance over 1 - n_g/n (CR2; Bell and McCaffrey
+        2002), which for k equal groups is the factor k/(k-1). Student's t has k* - 1 degrees of freedom,
+        k* = (sum n_g)^2 / sum n_g^2 the effective number of groups (Carter, Schnepel and Steigerwald
+        2017): all k where they are equal. `n` of the estimate counts the k groups; below 5 effective ones
+        it is in doubt.
 
     Raises ValueError for fewer than two values or groups, or NaN.
 
@@ -34,14 +37,23 @@ def student(values: ArrayLike, *, groups: ArrayLike | None = None, level: float 
     x = row(values, "values of a mean", least=2)
     k, member = clusters(groups, x.size)
     centre = float(x.mean())
+    tail, freedom, doubt = upper(level), float(k - 1), ""
     if groups is None:
         error = float(x.std(ddof=1) / np.sqrt(k))
     else:
-        error = float(np.sqrt(k / (k - 1) * (np.bincount(member, x - centre, k) ** 2).sum()) / x.size)
-    half = float(stdtrit(k - 1, (1 + level) / 2)) * error
-    p = float(2 * stdtr(k - 1, -abs(centre) / error)) if error else None
+        error, units = clustered(x - centre, member)
+        freedom, doubt = max(units - 1, 1.0), too_few(units, "groups, counting large ones for more")
+    half = float(stdtrit(freedom, tail)) * error
+    p = float(2 * stdtr(freedom, -abs(centre) / error)) if error else None
     method = "Student" if groups is None else "Student, clustered"
-    return Estimate(centre, centre - half, centre + half, k, method, level, p=p, unit=unit)
+    return Estimate(centre, centre - half, centre + half, k, method, level, p=p, unit=unit, doubt=doubt)
+
+
+def clustered(residual: np.ndarray, member: np.ndarray) -> tuple[float, float]:
+    """Standard error of a mean from residuals [n] and the group of each, and the effective number of groups."""
+    sizes = np.bincount(member)
+    share = sizes / residual.size
+    return float(np.sqrt((np.bincount(member, residual) ** 2 / (1 - share)).sum()) / residual.size), effective(sizes)
 
 
 def welch(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, unit: str = "") -> Estimate:
@@ -55,13 +67,14 @@ def welch(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, unit: str
     """
     from scipy.special import stdtr, stdtrit
 
+    tail = upper(level)
     a, b = row(first, "values of a mean", least=2), row(second, "values of a mean", least=2)
     one, two = float(a.var(ddof=1)) / a.size, float(b.var(ddof=1)) / b.size
     difference, error, n = float(a.mean() - b.mean()), float(np.sqrt(one + two)), a.size + b.size
     if not error:
         return Estimate(difference, difference, difference, n, "Welch", level, unit=unit)
     freedom = (one + two) ** 2 / (one**2 / (a.size - 1) + two**2 / (b.size - 1))
-    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    half = float(stdtrit(freedom, tail)) * error
     p = float(2 * stdtr(freedom, -abs(difference) / error))
     return Estimate(difference, difference - half, difference + half, n, "Welch", level, p=p, unit=unit)
 
@@ -103,7 +116,7 @@ def ratio(
         raise ValueError("the denominator of a ratio has mean 0; there is no ratio")
     value, method = top / bottom, "Fieller" if groups is None else "Fieller, clustered"
     covariance = np.cov(a, b) / k
-    t2 = float(stdtrit(k - 1, (1 + level) / 2)) ** 2
+    t2 = float(stdtrit(k - 1, upper(level))) ** 2
     # (top - r bottom)^2 <= t2 Var(top - r bottom), a quadratic in r
     square, linear, constant = (
         bottom**2 - t2 * covariance[1, 1],

@@ -10,7 +10,7 @@ Gathered from the modules that compute them. Scores of single tasks, and their p
 models, are in `lab.stats.consistency`.
 """
 
-from lab.stats.icc import icc, icc_batch, icc_bootstrap
+from lab.stats.icc import icc, icc_batch, icc_bootstrap, icc_generalized
 from lab.stats.scale_use import kl_bias, kl_from_uniform, kl_observed_range, kl_plugin
 from lab.stats.seeds import (
     CrossSeed,
@@ -30,6 +30,7 @@ __all__ = [
     "icc",
     "icc_batch",
     "icc_bootstrap",
+    "icc_generalized",
     "informative_correlation",
     "informative_correlation_by_third",
     "kl_bias",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.checks import clusters, finite
+from lab.stats.checks import clusters, finite, upper
 
 _PART = 1 << 16
 """Numbers drawn at a time, so that they stay in the cache."""
@@ -49,12 +49,18 @@ def bootstrap(
     A mean needs no resampled rows: it is drawn from sums by group, or, of at most 32 different values,
     from multinomial counts, which is the same distribution.
 
-    Raises ValueError for fewer than two rows or groups, or where the statistic is not finite.
+    Of fewer than 8 units or groups the estimate is in doubt: the interval would be too narrow.
+
+    Raises ValueError for fewer than two rows or groups, fewer than 200 resamples, a statistic that takes no
+    axis, or where it is not finite.
 
         >>> print(bootstrap([1.0, 2.0, 4.0, 8.0, 16.0]))
         6.2 [2.6, 13] (n=5, BCa bootstrap)
     """
     x = finite(np.asarray(values, dtype=float))
+    tail = _tail(level, resamples)
+    if method not in ("BCa", "percentile"):
+        raise ValueError(f"method {method!r} is none of this bootstrap's: 'BCa' or 'percentile'")
     if x.ndim not in (1, 2) or len(x) < 2:
         raise ValueError(f"a bootstrap needs at least two rows, [n] or [n, columns], not shape {x.shape}")
     k, member = clusters(groups, len(x))
@@ -67,7 +73,7 @@ def bootstrap(
         resampled = _Groups(x, statistic, k, member)
     draws, value = resampled.draws(resamples, rng), resampled.value
     name = f"{method} bootstrap" if groups is None else f"{method} cluster bootstrap"
-    at = np.array([(1 - level) / 2, (1 + level) / 2])
+    at = np.array([1 - tail, tail])
     if method == "BCa" and np.isfinite(draws).all() and np.ptp(draws) > 0:
         at = _corrected(at, value, draws, resampled.jackknife())
     return _interval(value, draws, at, k, name, level, unit, bounds)
@@ -99,12 +105,16 @@ def reweighted(
     groups, seed
         As in `bootstrap`.
 
-    Raises ValueError for fewer than two groups, or where the statistic is not finite on a resample.
+    Of fewer than 8 units or groups the estimate is in doubt.
+
+    Raises ValueError for fewer than two groups or 200 resamples, or where the statistic is not finite on a
+    resample.
 
         >>> x = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
         >>> print(reweighted(lambda w: w @ x / w.sum(1), 5, seed=0))
         6.2 [1.2, 14.4] (n=5, bootstrap)
     """
+    tail = _tail(level, resamples)
     k, member = clusters(groups, n)
     rng = np.random.default_rng(seed)
     draws = np.empty(resamples)
@@ -115,7 +125,7 @@ def reweighted(
         drawn[:] = statistic(counts if groups is None else counts[:, member])
     value = float(statistic(np.ones((1, n)))[0])
     method = "bootstrap" if groups is None else "cluster bootstrap"
-    return _interval(value, draws, _student_tails(k, level), k, method, level, unit, bounds)
+    return _interval(value, draws, _student_tails(k, tail), k, method, level, unit, bounds)
 
 
 class _Rows:
@@ -126,7 +136,15 @@ class _Rows:
         self.value = float(self._of(x[None])[0])
 
     def _of(self, samples: np.ndarray) -> np.ndarray:
-        found = np.asarray(self.statistic(samples, axis=1))
+        try:
+            found = np.asarray(self.statistic(samples, axis=1))
+        except TypeError as error:
+            if "axis" not in str(error):
+                raise
+            raise ValueError(
+                "the statistic takes no argument `axis`; write it for many samples at once, as in "
+                f"`lambda sample, axis: np.median(sample, axis=axis)` ({error})"
+            ) from None
         if found.shape != (len(samples),):
             raise ValueError(
                 f"the statistic must return one number a sample, [{len(samples)}], not {found.shape}; "
@@ -220,11 +238,18 @@ def _corrected(at: np.ndarray, value: float, draws: np.ndarray, without: np.ndar
     return np.asarray(ndtr(z0 + z / (1 - acceleration * z)))
 
 
-def _student_tails(k: int, level: float) -> np.ndarray:
+def _tail(level: float, resamples: int) -> float:
+    """The upper quantile of the level, where the resamples can tell it."""
+    if resamples < 200:
+        raise ValueError(f"{resamples} resamples cannot tell the ends of an interval; draw 200 or more")
+    return upper(level)
+
+
+def _student_tails(k: int, tail: float) -> np.ndarray:
     """Quantiles at which a percentile interval of a mean of k units is as wide as Student's."""
     from scipy.special import ndtr, stdtrit
 
-    reach = np.sqrt(k / (k - 1)) * stdtrit(k - 1, (1 + level) / 2)
+    reach = np.sqrt(k / (k - 1)) * stdtrit(k - 1, tail)
     return np.array([ndtr(-reach), ndtr(reach)])
 
 
@@ -243,8 +268,12 @@ def _interval(
         bad = int((~np.isfinite(draws)).sum())
         raise ValueError(f"the statistic was not finite on {bad} of {len(draws)} resamples")
     low, high = np.quantile(draws, at)
+    doubt = f"a bootstrap of {k} groups is too narrow; use student(groups=), or more groups"
+    if "cluster" not in method:
+        doubt = f"a bootstrap of {k} units is too narrow; collect 8 or more, or use student for a mean"
     # An interval by quantiles of a skewed statistic may leave the value out; it is then stretched to it.
-    return Estimate(value, min(float(low), value), max(float(high), value), k, method, level, unit=unit, bounds=bounds)
+    low, high = min(float(low), value), max(float(high), value)
+    return Estimate(value, low, high, k, method, level, unit=unit, bounds=bounds, doubt=doubt if k < 8 else "")
 
 
 def _parts(total: int, size: int) -> Iterator[slice]:

@@ -30,7 +30,8 @@ def kl_from_uniform(ratings: ArrayLike, scale: Sequence[float], seed: int = 0, *
     ratings
         [n], one a task: answers to one task by many seeds are not n units.
     scale
-        The declared points, as `[1, 2, 3, 4, 5]` or `range(1, 6)`.
+        The declared points, as `[1, 2, 3, 4, 5]` or `range(1, 6)`. A pair `(1, 5)` stands for the whole
+        numbers from one to the other where ratings lie between; where none does it is refused.
     seed
         Of the samples.
 
@@ -134,7 +135,17 @@ def kl_observed_range(ratings: ArrayLike, scale: Sequence[float] | None = None) 
 
 def _counts(ratings: ArrayLike, scale: Sequence[float]) -> np.ndarray:
     """[K] how often each point of the scale was given."""
-    x, points = row(ratings, "ratings"), np.unique(row(list(scale), "points of a scale", least=2))
+    if np.ndim(scale) != 1:
+        raise ValueError(f"a scale is the row of its points, as range(1, 6), not {scale!r}")
+    x = row(ratings, "ratings")
+    points = np.unique(row(list(scale), "points of a scale", least=2))
+    if isinstance(scale, tuple) and len(scale) == 2 and points[-1] - points[0] > 1:
+        every = np.arange(points[0], points[-1] + 1)
+        if not ((points[0] < x) & (x < points[-1])).any():
+            raise ValueError(
+                f"{scale} may be two points or the ends of {every.size}; write {list(scale)} or {every.tolist()}"
+            )
+        points = every
     if points.size < 2:
         raise ValueError("a scale needs at least two points")
     nearest = np.abs(x[:, None] - points).argmin(1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.checks import flags
-from lab.stats.means import student
+from lab.stats.checks import clusters, flags, too_few, upper
+from lab.stats.means import clustered
 
 
 def wilson(
@@ -25,28 +24,57 @@ def wilson(
     successes
         Booleans, one a unit; or a count, with `n` units.
     groups
-        [n] labels of units that belong together. The interval is then Student's, clustered by group, and
-        kept within 0 to 1.
+        [n] labels of units that belong together; `n` of the estimate counts groups. The interval is then
+        Wilson's of n / D units, with Student's quantile instead of z (Korn and Graubard 1998, Survey
+        Methodology 24: 193, for the exact interval). D, the design effect, is the variance clustered as in
+        `student` over p(1 - p)/(n - 1), or 1 + (sum n_g^2 / n - 1) ICC by analysis of variance (Kish 1965),
+        whichever is larger, and at least 1: with 30 groups of 60, 30, 20 ... units and a share of 90 % the
+        first alone was wholly above the truth in 6.3 % of experiments, both together in 1.9 %. Degrees of
+        freedom and doubt are those of `student`. A share of 0 or 1 tells of no design effect: each
+        effective group then counts as one unit.
     level
         Coverage.
 
-    Raises ValueError for no units, or a count outside 0 to n.
+    Raises ValueError for no units, or a count that is none or outside 0 to n.
 
         >>> print(wilson(81, 263))
         30.8 % [25.5 %, 36.6 %] (n=263, Wilson)
     """
-    from scipy.special import ndtri
+    from scipy.special import ndtri, stdtrit
 
-    if groups is not None:
-        e = student(flags(successes, "successes"), groups=groups, level=level, unit="%")
-        return replace(e, low=max(e.low, 0.0), high=min(e.high, 1.0), p=None, bounds=(0, 1))
-    k, n = _count(successes, n)
-    z = float(ndtri((1 + level) / 2))
+    tail = upper(level)
+    if groups is None:
+        k, n = _count(successes, n)
+        return Estimate(k / n, *_score(k, n, float(ndtri(tail))), n, "Wilson", level, unit="%", bounds=(0, 1))
+    told = flags(successes, "successes")
+    units, member = clusters(groups, told.size)
+    share = float(told.mean())
+    error, equal = clustered(told - share, member)
+    single = share * (1 - share) / (told.size - 1)
+    among = told.size / max(error**2 / single, _design_effect(told, member), 1.0) if single else equal
+    low, high = _score(share * among, among, float(stdtrit(max(equal - 1, 1.0), tail)))
+    doubt = too_few(equal, "groups, counting large ones for more")
+    return Estimate(share, low, high, units, "Wilson, clustered", level, unit="%", bounds=(0, 1), doubt=doubt)
+
+
+def _design_effect(told: np.ndarray, member: np.ndarray) -> float:
+    """1 + (sum n_g^2 / n - 1) ICC, with the ICC(1) of unequal groups by analysis of variance."""
+    sizes = np.bincount(member)
+    n, k, size = told.size, sizes.size, float((sizes**2).sum()) / told.size
+    if n == k:
+        return 1.0
+    means = np.bincount(member, told) / sizes
+    between = float((sizes * (means - told.mean()) ** 2).sum()) / (k - 1)
+    within = float(((told - means[member]) ** 2).sum()) / (n - k)
+    typical = (n - size) / (k - 1)
+    return 1 + (size - 1) * (between - within) / (between + (typical - 1) * within)
+
+
+def _score(k: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson's interval of k successes of n, for the quantile z."""
     centre, half = k + z * z / 2, z * math.sqrt(k * (n - k) / n + z * z / 4)
     # At k = 0 and k = n one end is the share itself, which rounding misses by 1e-17.
-    low = (centre - half) / (n + z * z) if k else 0.0
-    high = (centre + half) / (n + z * z) if k < n else 1.0
-    return Estimate(k / n, low, high, n, "Wilson", level, unit="%", bounds=(0, 1))
+    return (centre - half) / (n + z * z) if k else 0.0, (centre + half) / (n + z * z) if k < n else 1.0
 
 
 def clopper_pearson(successes: ArrayLike, n: int | None = None, *, level: float = 0.95) -> Estimate:
@@ -61,7 +89,7 @@ def clopper_pearson(successes: ArrayLike, n: int | None = None, *, level: float 
     from scipy.special import betainccinv, betaincinv
 
     k, n = _count(successes, n)
-    tail = (1 - level) / 2
+    tail = 1 - upper(level)
     low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
     high = float(betainccinv(k + 1, n - k, tail)) if k < n else 1.0
     return Estimate(k / n, low, high, n, "Clopper-Pearson", level, unit="%", bounds=(0, 1))
@@ -74,9 +102,14 @@ def _count(successes: ArrayLike, n: int | None) -> tuple[int, int]:
         successes, n = int(told.sum()), told.size
     if n < 1:
         raise ValueError("a share needs at least one unit; there are none")
-    k = int(np.asarray(successes))
-    if not 0 <= k <= n:
-        raise ValueError(f"{k} successes of {n} units is no share")
+    count = float(np.asarray(successes))
+    if not 0 <= count <= n:
+        raise ValueError(f"{count:g} successes of {n} units is no share")
+    k = round(count)
+    if k != count:
+        raise ValueError(
+            f"{count:g} is no count of successes; pass {round(count * n) if count < 1 else k}, or booleans"
+        )
     return k, n
 
 

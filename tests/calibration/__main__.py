@@ -43,7 +43,7 @@ def main() -> None:
             print(f"{number}/{len(waiting)} {name}", flush=True)
     if "planted" not in kept:
         kept["planted"] = planted.found(args.seeds, args.kept / "planted", args.processes)
-    page.write(kept, args.docs)
+    page.write(kept, args.docs, sources(ROOT))
 
 
 if __name__ == "__main__":

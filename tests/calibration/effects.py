@@ -6,8 +6,8 @@ import numpy as np
 
 from lab.stats import equivalence, families, reliability
 from lab.stats.effects import cliffs_delta, cohen_d, cohen_d_paired, hedges_g
-from lab.stats.intervals import student
-from tests.calibration.intervals import AREA_AT_ONE
+from lab.stats.intervals import correlation, delong, student
+from tests.calibration.intervals import AREA_AT_ONE, AREA_NEAR_ONE, binormal, pair
 from tests.calibration.simulate import Rule
 
 
@@ -45,6 +45,17 @@ def any_of(rng, method, layers=12):
     return bool((families.max_t(x, permutations=999, seed=int(rng.integers(2**31))).p < 0.05).any())
 
 
+def any_area(rng):
+    """Whether any of 12 areas passes `> truth`, by Holm over the intervals."""
+    family = [delong(*binormal(rng, gap=1.8), logit=True) for _ in range(12)]
+    return any(member.outcome == "PASS" for member in families.verdicts(family, AREA_NEAR_ONE))
+
+
+def any_correlation(rng):
+    family = [correlation(*pair(rng, 30, 0.7)) for _ in range(12)]
+    return any(member.outcome == "PASS" for member in families.verdicts(family, 0.7))
+
+
 def in_the_band(rng):
     """Whether the simultaneous band misses any of 12 truths."""
     x = np.sqrt(0.6) * rng.normal(size=(40, 1)) + np.sqrt(0.4) * rng.normal(size=(40, 12))
@@ -75,6 +86,15 @@ def peaked(rng):
 
 
 KL_OF_PEAKED = float(np.log(5) + (np.array([0.05, 0.1, 0.2, 0.4, 0.25]) * np.log([0.05, 0.1, 0.2, 0.4, 0.25])).sum())
+
+
+def own_raters(rng):
+    return rng.normal(size=(60, 1)) + rng.normal(size=(60, 4))
+
+
+def unlike(rng):
+    """Variances of 1 of targets, raters and noise: an ICC(2,1) of one third."""
+    return rng.normal(size=(100, 1)) + rng.normal(size=(1, 4)) + rng.normal(size=(100, 4))
 
 
 def icc_3_1(rng):
@@ -109,8 +129,15 @@ RULES = (
     Rule("Equivalence (within), at the bound", "n = 60; 2.5 % a side", at_the_bound),
     Rule("TOST, at the bound", "60 pairs; 5 %", tost_at_the_bound),
     Rule("Holm over 12 claims: any PASS", "correlated 0.6, n = 40", lambda rng: any_of(rng, "holm"), share=0.3),
+    Rule("Holm over 12 AUROCs: any PASS", "40 + 120 rows, area 0.90", any_area, share=0.3),
+    Rule("Holm over 12 correlations: any PASS", "n = 30, r = 0.7", any_correlation, share=0.3),
     Rule("max-T over 12 layers: any rejected", "correlated 0.6, n = 40", lambda rng: any_of(rng, "max-T"), share=0.3),
     Rule("max-T band: any layer missed", "correlated 0.6, n = 40", in_the_band, share=0.3),
+    Rule("ICC(1,1), F", "60 targets, 4 raters each its own", lambda rng: reliability.icc(own_raters(rng))["1,1"], 0.5),
+    Rule("ICC(2,1), F", "100 targets, 4 raters as unlike as the noise", lambda rng: reliability.icc(unlike(rng))["2,1"], 1 / 3,
+         admits="in doubt, and so not decided, wherever the generalised interval reaches further"),
+    Rule("ICC(2,1), generalised", "100 targets, 4 raters as unlike as the noise",
+         lambda rng: reliability.icc_generalized(unlike(rng), seed=int(rng.integers(2**31)), draws=4000), 1 / 3),
     Rule("ICC(3,1), F", "60 targets, 4 raters", icc_3_1, 0.5),
     Rule("ICC(3,1), BCa bootstrap", "100 targets, 4 raters, a ceiling at 5", icc_by_bootstrap, ICC_AT_THE_CEILING, share=0.2,
          admits="of targets skewed as an exponential it is below the truth in 7.2 % at n = 100 and in 5.0 % at 200, and F in 10 %"),

@@ -30,10 +30,26 @@ AREA_NEAR_ONE = 0.8984541062114161
 """Phi(1.8 / sqrt(2))."""
 
 
+ABOVE_TENTH = 1.2815515655446004
+"""The normal quantile of 0.9."""
+
+
 def grouped(rng, k, size, share=0.5):
     """[k * size] values whose groups share half of their variance, and the groups."""
     member = np.repeat(np.arange(k), size)
     return np.sqrt(share) * rng.normal(size=k)[member] + np.sqrt(1 - share) * rng.normal(size=k * size), member
+
+
+def unequal(rng, share=0.5):
+    """Values as `grouped` has them, in 30 groups of 60, 30, 20, 15 ... rows, and the groups."""
+    member = np.repeat(np.arange(30), [max(1, 60 // (i + 1)) for i in range(30)])
+    return np.sqrt(share) * rng.normal(size=30)[member] + np.sqrt(1 - share) * rng.normal(size=member.size), member
+
+
+def unequal_scores(rng):
+    score, member = unequal(rng)
+    trait, _ = unequal(rng)
+    return score, trait > 0.4, member
 
 
 def binormal(rng, positive=40, negative=120, gap=1.0):
@@ -97,6 +113,18 @@ RULES = (
         admits="discrete: a share near 1 is missed more often on one side",
     ),
     Rule(
+        "Wilson, clustered",
+        "60 groups of 5, share 90 %",
+        lambda rng: (lambda x, g: wilson(x < ABOVE_TENTH, groups=g))(*grouped(rng, 60, 5)),
+        0.9,
+    ),
+    Rule(
+        "Wilson, unequal groups",
+        "30 groups of 60, 30, 20, 15 ..., share 90 %",
+        lambda rng: (lambda x, g: wilson(x < ABOVE_TENTH, groups=g))(*unequal(rng)),
+        0.9,
+    ),
+    Rule(
         "Clopper-Pearson",
         "n = 200, share 95 %",
         lambda rng: clopper_pearson(rng.random(200) < 0.95),
@@ -128,6 +156,12 @@ RULES = (
         "Student, clustered",
         "40 groups of 5",
         lambda rng: (lambda x, g: student(x, groups=g))(*grouped(rng, 40, 5)),
+        0.0,
+    ),
+    Rule(
+        "Student, unequal groups",
+        "30 groups of 60, 30, 20, 15 ...",
+        lambda rng: (lambda x, g: student(x, groups=g))(*unequal(rng)),
         0.0,
     ),
     Rule("Welch", "n = 30 + 60, unequal spread", lambda rng: welch(rng.normal(0, 1, 30), rng.normal(0, 3, 60)), 0.0),
@@ -175,6 +209,21 @@ RULES = (
         "40 + 120 rows, area 0.90",
         lambda rng: delong(*binormal(rng, gap=1.8), logit=True),
         AREA_NEAR_ONE,
+    ),
+    Rule(
+        "DeLong, logit, few of a class",
+        "8 + 60 rows, area 0.76",
+        lambda rng: delong(*binormal(rng, 8, 60), logit=True),
+        AREA_AT_ONE,
+        admits="degrees of freedom by the smaller class alone make it wide",
+    ),
+    Rule(
+        "DeLong, logit, unequal groups",
+        "30 groups of 60, 30, 20, 15 ...",
+        lambda rng: (lambda s, y, g: delong(s, y, groups=g, logit=True))(*unequal_scores(rng)),
+        0.5,
+        share=0.5,
+        admits="few effective groups: wide, and often in doubt",
     ),
     Rule(
         "DeLong, clustered",

@@ -29,6 +29,14 @@ def logistic_by_group(rng):
     return probing.logistic(features, labels, groups=group, shuffles=2, seed=seed_of(rng)).auroc
 
 
+def logistic_balanced(rng):
+    return probing.logistic(*noise(rng, 200), shuffles=2, seed=seed_of(rng)).balanced_accuracy
+
+
+def ridge(rng):
+    return probing.ridge(*noise(rng), permutations=19, seed=seed_of(rng)).auroc
+
+
 def ridge_p(rng):
     return probing.ridge(*noise(rng, 200), permutations=199, seed=seed_of(rng)).p <= 0.05
 
@@ -67,6 +75,14 @@ def ccs_sign_free(rng):
 def declining(rng):
     """Confidence that says nothing of being right."""
     return abstention.abstain(rng.random(300), rng.random(300) < 0.6).improvement
+
+
+def declining_by_probe(rng):
+    """From features of noise to abstention: the half that a cross-validated probe ranks first."""
+    features, right = noise(rng, base=0.6)
+    scores = probing.ridge(features, right, permutations=19, seed=seed_of(rng)).scores
+    said = (np.argsort(np.argsort(scores)) + 0.5) / 300
+    return abstention.abstain(said, right, threshold=0.5, out_of_fold=True).improvement
 
 
 def declining_by_group(rng):
@@ -118,12 +134,15 @@ def rated(rng, own=0.0, interaction=0.0, k=5):
 RULES = (
     Rule("Logistic probe: AUROC", "noise, 300 rows, base rate 25 %", logistic, 0.5, share=0.15),
     Rule("Logistic probe by group: AUROC", "noise, 75 groups of 4", logistic_by_group, 0.5, share=0.15),
+    Rule("Logistic probe: balanced accuracy", "noise, 200 rows, base rate 25 %", logistic_balanced, 0.5, share=0.15),
+    Rule("Ridge probe: AUROC", "noise, 300 rows, base rate 25 %", ridge, 0.5, share=0.2),
     Rule("Ridge probe: permutation p", "noise, 200 rows", ridge_p, share=0.1),
     Rule("Selectivity", "60 types of 3, labels random by type", selective, 0.0, share=0.1),
     Rule("Transfer of a probe: AUROC", "noise, 200 rows to 200", transfer, 0.5, share=0.1),
     Rule("CCS, sign told: AUROC", "200 pairs without truth", ccs, 0.5, share=0.1),
     Rule("CCS, sign-free: above 0.5", "200 pairs without truth", ccs_sign_free, share=0.1),
     Rule("Abstention: improvement", "300 rows, confidence of noise", declining, 0.0),
+    Rule("Abstention by a probe, out of fold", "300 rows, features of noise", declining_by_probe, 0.0, share=0.2),
     Rule("Abstention by group: improvement", "75 groups of 4", declining_by_group, 0.0, share=0.15),
     Rule("Calibration error: excess above 0", "calibrated, n = 200", calibrated, share=0.3),
     Rule("Recovery by a patch", "50 prompts, truth 0.5", recovery, 0.5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ Every rule that can give PASS was run on simulated experiments whose truth is kn
 the bar: there both PASS and FAIL are wrong. An interval has 95 %, so each side is due 2.5 %; a claim that is
 decided by a test is due 5 %. "Surely below {ceiling:.1%}" is said of the one-sided 95 % upper bound
 (Clopper-Pearson) of either rate. This page is written by `make calibration` ({runs} experiments a rule); a part of
-it runs in `make test`.
+it runs in `make test`. All counts are in [calibration.json](calibration.json); sources {sources}.
 
 ![Rates of wrong verdicts](images/calibration.png)
 
@@ -58,16 +59,23 @@ Each was built in a test as it was, and the test shows that it gives a false res
 """
 
 
-def write(kept: Mapping[str, Any] | Any, docs: Path) -> None:
-    """The page, and two PNGs beside it."""
+def write(kept: Mapping[str, Any] | Any, docs: Path, made_from: str) -> None:
+    """The page, two PNGs beside it, and the counts of which they are made."""
     counts = [Count(**kept[f"rule: {rule.name}"]) for rule in RULES]
     curves = [kept[f"power: {curve.id}"] for curve in CURVES]
     planted = kept["planted"]
     write_whole(docs / "images" / "calibration.png", _png(_draw_rates(counts)))
     write_whole(docs / "images" / "power.png", _png(_draw_power(curves)))
+    figures = {
+        "sources": made_from,
+        "rules": [count.as_json() for count in counts],
+        "power": {curve.id: points for curve, points in zip(CURVES, curves, strict=True)},
+        "planted": planted,
+    }
+    write_whole(docs / "calibration.json", (json.dumps(figures, indent=1) + "\n").encode())
     seeds = sum(planted[0]["verdicts"].values())
     most = max(count.runs for count in counts)
-    text = HEAD.format(ceiling=CEILING, runs=f"{most:,}") + _table(counts)
+    text = HEAD.format(ceiling=CEILING, runs=f"{most:,}", sources=made_from) + _table(counts)
     text += POWER.format(points=max(point["runs"] for curve in curves for point in curve))
     text += PLANTED.format(seeds=seeds) + "".join(map(_planted_row, planted))
     text += FAULTY + "".join(f"| {fault.id} | {fault.what} | `{fault.test}` |\n" for fault in FAULTS)

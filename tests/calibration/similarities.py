@@ -49,17 +49,43 @@ def ridge_r(rng):
     """Mean r of unrelated activations, whose truth is 0."""
     x, y = unrelated(rng, 600, (12, 12))
     groups = np.repeat(np.arange(300), 2)
-    return similarity.ridge_correlation(x, y, groups=groups, permutations=2, seed=int(rng.integers(2**31))).r
+    return similarity.ridge_correlation(x, y, groups=groups, permutations=19, seed=int(rng.integers(2**31))).r
+
+
+def ridge_by_chance(claim):
+    """Whether a map between unrelated sides is claimed; both directions meet the same held-out pairs."""
+
+    def draw(rng):
+        x, y = unrelated(rng, 100, (8, 8))
+        return claim(similarity.ridge_correlation(x, y, permutations=99, seed=int(rng.integers(2**31))))
+
+    return draw
+
+
+def excess_by_chance(rng):
+    found = similarity.mutual_knn(*unrelated(rng), permutations=400, seed=int(rng.integers(2**31)))
+    return (found.excess > 0).outcome == "PASS"
+
+
+def rsa_between(rng):
+    """RSA of the sides of `cka_between`."""
+    latent = rng.normal(size=(200, 4))
+    x, y = (latent @ MAPS[side] + rng.normal(size=(200, 24)) for side in (0, 1))
+    return similarity.rsa(x, y, kind="Pearson", permutations=19, seed=int(rng.integers(2**31))).score
 
 
 def cka_between(rng):
     """Unbiased CKA of two sides that share four of their directions, against its value on 20,000 texts."""
     latent = rng.normal(size=(200, 4))
     x, y = (latent @ MAPS[side] + rng.normal(size=(200, 24)) for side in (0, 1))
-    return similarity.cka(x, y, permutations=1, seed=int(rng.integers(2**31))).score
+    return similarity.cka(x, y, permutations=19, seed=int(rng.integers(2**31))).score
 
 
 MAPS = np.random.default_rng(7).normal(size=(2, 4, 24))
+
+
+TRUTH_OF_RSA = 0.7642
+"""Of 4 million independent pairs of texts, to .0003."""
 
 
 def truth_of_cka():
@@ -82,6 +108,15 @@ RULES = (
     Rule("Procrustes: percentile", "unrelated, n = 100", by_chance("procrustes", permutations=100), share=0.2),
     Rule("Search over 6 x 6 layers: percentile", "unrelated, n = 60", searched, share=0.2),
     Rule("Ridge r: over the null", "unrelated, 60 groups of 4", ridge, share=0.2),
+    Rule(
+        "Ridge r: percentile",
+        "unrelated, n = 100",
+        ridge_by_chance(lambda found: (found.percentile > 0.95).outcome == "PASS"),
+        share=0.5,
+    ),
+    Rule("Ridge r: p", "p <= .05, unrelated, n = 100", ridge_by_chance(lambda found: found.p <= 0.05), share=0.5),
+    Rule("mutual k-NN: over the null", "unrelated, n = 100", excess_by_chance, share=0.3),
     Rule("Ridge r: interval", "unrelated, 300 groups of 2, a fifth held out", ridge_r, 0.0, share=0.5),
     Rule("CKA, unbiased: interval", "4 shared directions, n = 200", cka_between, truth_of_cka(), share=0.5),
+    Rule("RSA, Pearson: interval", "4 shared directions, n = 200", rsa_between, TRUTH_OF_RSA, share=0.5),
 )

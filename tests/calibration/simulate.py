@@ -77,7 +77,7 @@ def simulate(rule: Rule, runs: int, *, seed: int = 0) -> Count:
             over += bool(found)
         else:
             assert isinstance(found, Estimate)
-            if found.doubt or found.low == found.high:  # INCONCLUSIVE whatever the bar
+            if found.doubt or found.without_width:  # INCONCLUSIVE whatever the bar
                 continue
             over += found.low > rule.truth
             under += found.high < rule.truth

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.methods import abstention
+from lab.methods import abstention, probing
 from lab.stats.auroc import area
 
 rows = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=4, max_size=60)
@@ -99,6 +99,53 @@ def test_the_threshold_is_a_knob_and_below_it_is_declined():
     assert (found.coverage.value, found.accuracy.value, found.effective_accuracy.value) == (0.5, 0.5, 1.0)
     assert found.improvement.p == pytest.approx(1 / 6)  # of six ways to answer two of four, one is all right
     assert abstention.abstain(said, correct, threshold=0.2).coverage.value == 0.75
+
+
+@pytest.mark.parametrize("group", [None, np.repeat(np.arange(50), 2)])
+def test_a_probe_of_noise_improves_no_more_often_than_it_may(group):
+    """From features to abstention: taken for scores of a fixed rule, those pooled over folds do in 6 to 10 %."""
+    ours = naive = small = 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        features, correct = rng.normal(size=(100, 16)), rng.random(100) < 0.6
+        scores = probing.ridge(features, correct, groups=group, permutations=19, seed=seed).scores
+        said = (np.argsort(np.argsort(scores)) + 0.5) / 100
+        e = abstention.abstain(said, correct, threshold=0.5, groups=group, out_of_fold=True, seed=seed).improvement
+        ours += not e.low < 0 < e.high
+        naive += not e.low - e.value < -(2**0.5) * e.value < e.high - e.value  # an interval narrower by that root
+        small += e.p <= 0.025
+    assert ours <= 5
+    assert naive >= ours + 3
+    assert small <= 5
+
+
+@pytest.mark.parametrize("group", [None, np.repeat(np.arange(250), 4)])
+def test_out_of_fold_everything_that_depends_on_the_choice_is_wider_by_the_root_of_two(group):
+    said, correct = answers(signal=0.2)
+    plain, wide = (abstention.abstain(said, correct, groups=group, out_of_fold=o) for o in (False, True))
+    for name in ("improvement", "effective_accuracy"):
+        one, two = getattr(plain, name), getattr(wide, name)
+        assert two.value == one.value
+        assert two.low - two.value == pytest.approx(2**0.5 * (one.low - one.value))
+        assert two.high - two.value == pytest.approx(2**0.5 * (one.high - one.value))
+        assert two.method == one.method + ", out of fold"
+    assert plain.improvement.p < wide.improvement.p < 0.5
+    assert (plain.accuracy, plain.coverage) == (wide.accuracy, wide.coverage)
+
+
+def test_a_probe_that_knows_improves_by_its_probabilities():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, 4))
+    correct = features[:, 0] + rng.logistic(size=400) > 0.8
+    probe = probing.logistic(features, correct, shuffles=2)
+    found = abstention.abstain(probe.probabilities, correct, out_of_fold=True)
+    plain = abstention.abstain(probe.probabilities, correct)
+    assert (found.improvement > 0).outcome == "PASS"
+    assert plain.improvement.p < found.improvement.p < 0.01
+    assert found.coverage == plain.coverage
+    assert found.accuracy == plain.accuracy
+    assert found.effective_accuracy.low < plain.effective_accuracy.low
+    assert found.effective_accuracy.high <= 1
 
 
 @pytest.mark.parametrize(("threshold", "said"), [(0.0, "nothing was declined"), (1.0, "every question was declined")])

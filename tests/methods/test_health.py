@@ -69,6 +69,12 @@ def test_a_bar_outside_of_the_measure_is_fatal(measure, bar):
     assert "lies between" in found.text
 
 
+def test_what_has_no_power_is_said():
+    assert "an expected value of 1 cannot be met" in health.enough("correlation", n=50, bar=0.5, expected=1.0).text
+    with pytest.raises(ValueError, match="power is known of share, mean, correlation, AUROC, not of 'auroc'"):
+        health.enough("auroc", n=50, bar=0.5, expected=0.7)
+
+
 @given(st.lists(st.sampled_from("abcdef"), min_size=1))
 def test_duplicates_are_counted(items):
     found = health.no_duplicates(items)

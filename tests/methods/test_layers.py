@@ -50,6 +50,17 @@ def test_one_pair_is_a_plain_permutation(measure, options):
     assert (found.value, found.p, found.percentile) == (alone.value, alone.p, alone.percentile)
 
 
+def test_a_model_held_against_itself_and_texts_that_stand_twice_are_in_doubt():
+    xs, ys = layers(count=(3, 3))
+    assert "one model twice" in search(xs, xs, permutations=40).percentile.doubt
+    xs[-10:], ys[-10:] = xs[:10], ys[:10]
+    found = search(xs, ys, permutations=40)
+    assert found.percentile.value > 0.95
+    assert (found.percentile > 0.95).outcome == (found.excess > 0).outcome == "INCONCLUSIVE"
+    assert "10 of 60 texts are repeated on both sides" in found.percentile.doubt
+    assert search(xs, ys, permutations=40, groups=np.r_[np.arange(50), np.arange(10)]).percentile.doubt == ""
+
+
 def test_layers_of_unlike_width_and_families_are_taken():
     xs, ys = layers(shared=(1, 2), count=(3, 3))
     ragged = np.repeat(np.arange(20), np.tile([2, 4], 10))

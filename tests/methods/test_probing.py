@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.methods import probing
-from lab.stats.intervals import delong
+from lab.stats.auroc import area
+from lab.stats.intervals import delong, reweighted, student, wilson
 
 
 def data(n=600, d=64, strength=0.0, base=0.25, seed=0):
@@ -57,6 +58,60 @@ def test_the_interval_covers_chance_on_noise():
         plain += naive.low < 0.5 < naive.high
     assert held >= 53  # three standard errors below 96 %
     assert plain < 0.9 * 60
+
+
+@pytest.mark.parametrize("group", [None, np.repeat(np.arange(50), 2)])
+def test_balanced_accuracy_of_noise_passes_no_more_often_than_it_may(group):
+    """Pooled over folds it has twice the variance: a bootstrap of the scored rows misses chance in 12 to 16 %."""
+    ours = naive = 0
+    for seed in range(60):
+        features, labels = data(n=100, d=6, base=0.4, seed=seed)
+        probe = probing.ridge(features, labels, folds=4, groups=group, permutations=19, seed=seed)
+        right, y, e = (probe.scores > 0) == labels, labels, probe.balanced_accuracy
+
+        def balanced(w, right=right, y=y):
+            return ((w @ (right & y)) / (w @ y) + (w @ (right & ~y)) / (w @ ~y)) / 2
+
+        drawn = reweighted(balanced, 100, groups=group, seed=seed, resamples=400)
+        assert e.value == pytest.approx(drawn.value)
+        assert "out of fold" in e.method
+        ours += not e.low < 0.5 < e.high
+        naive += not drawn.low < 0.5 < drawn.high
+    assert ours <= 6
+    assert naive >= ours + 3
+
+
+def test_accuracy_without_folds_and_groups_would_be_wilsons():
+    """Each row counts half, for the folds; and Student's quantile takes the place of the normal one."""
+    right = np.arange(4000) % 10 < 7
+    e, half = probing._right(right, [np.ones(4000, dtype=bool)], None), wilson(1400, 2000)
+    assert (e.value, e.n) == (0.7, 4000)
+    np.testing.assert_allclose([e.low, e.high], [half.low, half.high], atol=1e-4)
+    by_group = probing._right(right, [np.ones(4000, dtype=bool)], np.arange(4000) // 10)
+    assert by_group.high - by_group.low == pytest.approx(e.high - e.low, rel=0.01)  # never narrower than single rows
+    sorted_out = probing._right(np.sort(right), [np.ones(4000, dtype=bool)], np.arange(4000) // 10)
+    assert sorted_out.high - sorted_out.low > 3 * (e.high - e.low)
+
+
+@pytest.mark.parametrize("probe", [probing.logistic, probing.ridge])
+def test_small_cells_give_a_wide_interval_and_no_error(probe):
+    """20 rows with 5 of a class, and 20 groups with one label each: resamples without a class are common there."""
+    features, _ = data(n=120, d=5)
+    group = np.repeat(np.arange(20), 6)
+    rows = probe(features[:20], np.arange(20) < 5)
+    groups = probe(features, np.isin(group, [0, 4, 8, 12, 16]), groups=group)
+    for found, n in ((rows, 20), (groups, 20)):
+        assert found.balanced_accuracy.high - found.balanced_accuracy.low > 0.3
+        assert found.balanced_accuracy.n == n
+        assert (found.balanced_accuracy > 0.5).outcome != "PASS"
+
+
+def test_where_all_are_right_there_still_is_an_interval():
+    features, labels = data(n=200, strength=100.0)
+    found = probing.logistic(features, labels, shuffles=2).balanced_accuracy
+    assert found.value == found.high == 1
+    assert 0.8 < found.low < 0.98
+    assert "perfectly separated" in (found > 0.5).reason  # as of a leak, which it may well be
 
 
 def test_a_planted_label_passes():
@@ -115,6 +170,27 @@ def test_the_roc_curve_encloses_the_area_it_names():
     x, y = ax.lines[0].get_data()
     assert np.trapezoid(y, x) == pytest.approx(probe.auroc.value, abs=1e-9)
     assert f"{probe.auroc.value:.3f}" in ax.lines[0].get_label()
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda x, y: probing.logistic(x, y, shuffles=1), "shuffles must be at least 2, not 1"),
+        (lambda x, y: probing.logistic(x, y, shuffles=2.5), "shuffles must be a whole number, not 2.5"),
+        (lambda x, y: probing.logistic(x, y, seed=None), "seed must be a whole number, not None"),
+        (lambda x, y: probing.logistic(x, y, seed=-1), "seed must be at least 0"),
+        (lambda x, y: probing.logistic(x, y, folds=1), "folds must be at least 2"),
+        (lambda x, y: probing.ridge(x, y, permutations=0), "permutations must be at least 19, not 0"),
+        (lambda x, y: probing.ridge(x, y, permutations=18), "permutations must be at least 19, not 18"),
+        (lambda x, y: probing.ridge(x, y, seed=None), "seed must be a whole number"),
+        (lambda x, y: probing.selectivity(x, y, np.arange(60) // 3, seed=None), "seed must be a whole number"),
+        (lambda x, y: probing.selectivity(x, y, np.arange(60) // 3, controls=0), "controls must be at least 1"),
+        (lambda x, y: probing.transfer({"a": (x, y), "b": (x, y)}, seed=None), "^seed must be a whole number"),
+    ],
+)
+def test_too_few_draws_or_no_seed_are_refused_at_the_door(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask(*data(n=60, d=4, base=0.5))
 
 
 def test_fewer_groups_than_folds_are_refused():
@@ -235,8 +311,64 @@ def test_rows_that_are_in_training_and_test_are_counted():
     grouped = probing.logistic(features, labels, groups=np.arange(200) // 2, shuffles=2)
     assert leaky.duplicates > 100
     assert leaky.auroc.value > 0.8
+    assert leaky.auroc.low > 0.6
+    for estimate in (leaky.auroc, leaky.accuracy, leaky.balanced_accuracy):
+        assert estimate.doubt == f"{leaky.duplicates} rows have a twin in another fold, and their labels agree; " + (
+            "pass groups that join them"
+        )
+    assert not leaky.shuffled.auroc.doubt
+    assert not grouped.auroc.doubt
+    assert probing.ridge(features, labels, permutations=19).auroc.doubt
     assert grouped.duplicates == 0
     assert grouped.auroc.value < 0.65
+
+
+def test_a_few_twins_among_many_rows_are_a_leak_too():
+    """Every prompt answered three times, right in most or in few of them: labels agree more than chance has it."""
+    rng = np.random.default_rng(0)
+    share = rng.beta(0.5, 0.5, size=100)
+    features, labels = np.repeat(rng.normal(size=(100, 8)), 3, axis=0), rng.random(300) < np.repeat(share, 3)
+    assert "twin" in probing.ridge(features, labels, permutations=19).auroc.doubt
+
+
+def honest(kind, rng, n=400):
+    """Features that many rows share, with a label that depends on them and on the row."""
+    x = {
+        "three binary features": lambda: rng.integers(2, size=(n, 3)),
+        "binary features, standardised": lambda: (rng.integers(2, size=(n, 3)) - 0.3) / 0.46,
+        "grades of 1 to 7": lambda: rng.integers(1, 8, size=(n, 1)),
+        "the length alone": lambda: rng.integers(5, 60, size=(n, 1)),
+        "one-hot topics": lambda: np.eye(30)[rng.integers(30, size=n)],
+        "length and a binary feature": lambda: np.stack([rng.poisson(30, size=n), rng.integers(2, size=n)], 1),
+    }[kind]()
+    level = x @ np.arange(1, x.shape[1] + 1)
+    return x.astype(float), 1.5 * (level - level.mean()) / level.std() + rng.logistic(size=n) > 0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "three binary features",
+        "binary features, standardised",
+        "grades of 1 to 7",
+        "the length alone",
+        "one-hot topics",
+        "length and a binary feature",
+    ],
+)
+def test_discrete_features_share_rows_honestly(kind):
+    for seed in range(3):
+        found = probing.ridge(*honest(kind, np.random.default_rng(seed)), permutations=19, seed=seed)
+        assert found.duplicates > 100
+        assert not found.auroc.doubt
+
+
+def test_twins_whose_labels_agree_by_chance_only_are_no_leak():
+    rng, doubted = np.random.default_rng(0), 0
+    for seed in range(40):
+        features, labels = np.repeat(rng.normal(size=(60, 12)), 3, axis=0), rng.random(180) < 0.3
+        doubted += probing.ridge(features, labels, permutations=19, seed=seed).auroc.doubt != ""
+    assert doubted <= 5
 
 
 def test_its_probabilities_are_of_the_true_base_rate():
@@ -247,6 +379,9 @@ def test_its_probabilities_are_of_the_true_base_rate():
     probe = probing.logistic(features, labels, shuffles=2)
     raw = 1 / (1 + np.exp(-probing.fit(features, labels).scores(features)))
     assert raw.mean() - labels.mean() > 0.2
+    assert probe.probabilities.mean() == pytest.approx(labels.mean(), abs=0.01)
+    assert probe.ece.brier.value == pytest.approx(((probe.probabilities - labels) ** 2).mean())
+    assert area(probe.probabilities, labels) == pytest.approx(probe.auroc.value, abs=0.01)
     assert probe.ece.p > 0.01
     assert probe.ece.ece < 0.03
 
@@ -350,6 +485,18 @@ def test_the_task_is_judged_by_balanced_accuracy():
     assert probing.selectivity(features, labels, types, controls=1).task.value == pytest.approx(
         probe.balanced_accuracy.value
     )
+
+
+def test_selectivity_is_as_unsure_as_scores_pooled_over_folds_are():
+    """Student's interval of the scored rows misses 0 in 12 % of experiments with noise; so it is wider by a root of 2."""
+    features, labels, types = words(3)
+    found, probe = probing.selectivity(features, labels, types, controls=2), probing.logistic(features, labels)
+    share = np.where(labels, labels.mean(), 1 - labels.mean())
+    naive = student(((probe.scores > 0) == labels) / (2 * share), groups=types)
+    assert found.task.value == pytest.approx(naive.value)
+    assert found.task.value - found.task.low == pytest.approx(2**0.5 * (naive.value - naive.low))
+    assert all("out of fold" in e.method for e in (found.task, found.control, found.selectivity))
+    assert found.selectivity.p < 0.001
 
 
 def test_types_that_do_not_repeat_are_refused():

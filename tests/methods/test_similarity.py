@@ -46,6 +46,37 @@ def test_p_is_as_often_small_as_it_says():
     assert small <= 8
 
 
+def test_the_null_pairs_held_out_texts_with_held_out_texts():
+    """Both directions then meet the same pairs, as the observed ones do; across the parts the null is too narrow.
+
+    The scale of the held-out texts of one side cannot show in any r, unless they are trained on in the null.
+    """
+    first, second, _ = sides(n_groups=60, per_group=1, d=8, shared=0)
+    test = np.isin(np.arange(60), np.random.default_rng(3).permutation(60)[:12])
+    scaled = second.copy()
+    trained = second[~test].mean(0)
+    scaled[test] = trained + 100 * (second[test] - trained)
+    one, other = (similarity.ridge_correlation(first, side, permutations=50, seed=3) for side in (second, scaled))
+    assert one.r.value == pytest.approx(other.r.value, abs=1e-9)
+    assert one.null == pytest.approx(other.null, abs=1e-9)
+
+
+def test_texts_that_stand_twice_and_a_model_held_against_itself_are_in_doubt():
+    """A repeated text is trained on and held out at once, so unrelated models pass."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 100, 12))
+    once = np.tile(np.arange(100), 2)
+    first, second = first[once], second[once]
+    found = similarity.ridge_correlation(first, second, permutations=40)
+    assert found.percentile.value == 1
+    for verdict in (found.r > RULE, found.forward > 0, found.backward > 0, found.excess > 0, found.percentile > 0.95):
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert "100 of 200 texts are repeated on both sides" in verdict.reason
+    assert similarity.ridge_correlation(first, second, groups=once, permutations=40).r.doubt == ""
+    again = similarity.ridge_correlation(first[:100], first[:100], permutations=40)
+    assert "one model twice" in again.r.doubt
+
+
 def test_words_met_in_training_win_nothing():
     """Random word vectors of each model, one word a group: a map by rows would recognise words, one by groups cannot."""
     rng = np.random.default_rng(1)

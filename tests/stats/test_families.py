@@ -6,8 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.estimate import Bar, Estimate
+from lab.stats.auroc import delong
+from lab.stats.correlations import fisher_z
 from lab.stats.families import benjamini_hochberg, holm, max_t, p_against, verdicts
 from lab.stats.means import student
+from lab.stats.resampling import bootstrap
+from lab.stats.shares import wilson
 
 BH_1995 = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1]  # fmt: skip
 P = st.lists(st.floats(0, 1), min_size=1, max_size=20)
@@ -206,3 +210,92 @@ def test_a_family_needs_members_of_one_level():
         verdicts([], 0)
     with pytest.raises(ValueError, match="one level"):
         verdicts([Estimate(1, 0, 2, 9, "a"), Estimate(1, 0, 2, 9, "a", level=0.9)], 0)
+
+
+# Intervals that are not symmetric --------------------------------------------------------------------
+
+
+def extended(estimate, bar):
+    """The naive way to a p: the half-width towards the bar, as if it went on like this."""
+    from scipy.special import stdtr, stdtrit
+
+    half = estimate.value - estimate.low if estimate.value > bar else estimate.high - estimate.value
+    return stdtr(estimate.n - 1, -abs(estimate.value - bar) / half * stdtrit(estimate.n - 1, 0.975))
+
+
+@pytest.mark.parametrize(("k", "bar", "sign"), [(1, 0.05, "<"), (25, 0.05, ">"), (200, 0.9, ">"), (0, 0.1, "<")])
+def test_p_of_a_share_is_the_binomial_tail(k, bar, sign):
+    from scipy.stats import binomtest
+
+    exact = binomtest(k, 200, bar, alternative="greater" if sign == ">" else "less").pvalue
+    assert p_against(wilson(k, 200), bar, sign) == pytest.approx(exact)
+    assert extended(wilson(1, 200), 0.05) < 1e-4 < 4e-4 < p_against(wilson(1, 200), 0.05, "<")
+
+
+def test_p_of_a_correlation_is_not_below_fishers_own():
+    """z-test of Fisher's z: 8.4e-4. Extended as it stands, the interval gives 1.8e-4."""
+    from scipy.stats import norm
+
+    e = fisher_z(0.9, 30)
+    own = norm.sf((np.arctanh(0.9) - np.arctanh(0.7)) * 27**0.5)
+    assert extended(e, 0.7) < own / 4
+    assert own < p_against(e, 0.7) < 3 * own
+
+
+def test_a_family_of_areas_near_one_passes_rarely_and_extended_intervals_often():
+    """12 AUROCs of 20 + 60 rows with a true area of 0.898: any false PASS is due in 2.5 %."""
+    rng, truth, labels = np.random.default_rng(7), 0.8984541062114161, np.arange(80) < 20
+    passed = on_logit = naive = 0
+    for _ in range(150):
+        scores = rng.normal(size=(12, 80)) + 1.8 * labels
+        plain, logit = ([delong(row, labels, logit=scale) for row in scores] for scale in (False, True))
+        passed += any(member.outcome == "PASS" for member in verdicts(plain, truth))
+        on_logit += any(member.outcome == "PASS" for member in verdicts(logit, truth))
+        naive += any(e.value > truth and not e.doubt and extended(e, truth) < 0.025 / 12 for e in plain)
+    assert passed <= 11
+    assert on_logit <= 9
+    assert naive > 30
+
+
+def test_a_bootstrap_resolves_no_smaller_p_than_a_thousandth():
+    x = np.random.default_rng(8).normal(5, 1, 100)
+    e = bootstrap(x, resamples=999)
+    assert p_against(e, 0) == 1e-3
+    assert [m.outcome for m in verdicts([e] * 20, 0)] == ["PASS"] * 20
+    assert verdicts([e] * 40, 0)[0].outcome == "INCONCLUSIVE"
+
+
+SHARES = st.builds(
+    lambda value, left, right, n, method: Estimate(
+        value, value * (1 - left), value + (1 - value) * right, n, method, bounds=(0, 1)
+    ),
+    st.sampled_from([0.0, 0.01, 0.3, 0.5, 0.9, 1.0]),
+    st.floats(2**-6, 1),
+    st.floats(2**-6, 1),
+    st.integers(2, 500),
+    st.sampled_from(["test", "cluster bootstrap"]),
+)
+
+
+@given(SHARES, st.floats(0, 1))
+def test_a_bounded_family_of_one_has_its_ordinary_verdict(estimate, bar):
+    for sign in (">", "<"):
+        [member] = verdicts([estimate], bar, sign)
+        assert member.outcome == (estimate > bar if sign == ">" else estimate < bar).outcome
+
+
+@given(st.integers(0, 60), st.floats(0.01, 0.99))
+def test_a_family_of_one_share_has_wilsons_verdict(k, bar):
+    [member] = verdicts([wilson(k, 60)], bar)
+    assert member.outcome == (wilson(k, 60) > bar).outcome
+
+
+def test_an_edge_of_a_band_may_lie_outside_the_range():
+    family = [wilson(20, 200), wilson(22, 200)]
+    assert [m.outcome for m in verdicts(family, (-0.05, 0.3))] == ["PASS", "PASS"]
+    assert [m.outcome for m in verdicts([fisher_z(0.1, 400)] * 2, (-1.5, 0.5))] == ["PASS", "PASS"]
+
+
+def test_an_unknown_correction_is_refused():
+    with pytest.raises(ValueError, match="'holm' or 'benjamini-hochberg'"):
+        verdicts([Estimate(1, 0, 2, 9, "a")], 0, method="bh")

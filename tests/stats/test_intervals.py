@@ -10,6 +10,8 @@ from lab.stats.intervals import (
     clopper_pearson,
     correlation,
     correlation_difference,
+    delong,
+    fisher_z,
     paired_difference,
     ratio,
     reweighted,
@@ -340,3 +342,161 @@ def test_a_statistic_that_returns_one_number_is_told_so():
 
 def test_equal_values_decide_nothing_by_bootstrap():
     assert (bootstrap([2.0] * 10) > 1).outcome == "INCONCLUSIVE"
+
+
+def test_what_rounding_leaves_of_constants_decides_nothing():
+    x = np.full(10, 0.1) + 0.2
+    assert (student(x) > 0.2).outcome == "INCONCLUSIVE"
+    assert (student([0.1] * 9, groups=[0, 0, 0, 1, 1, 1, 2, 2, 2]) > 0.05).outcome == "INCONCLUSIVE"
+
+
+def test_perfectly_related_rows_decide_nothing_by_groups_either():
+    x, group = np.random.default_rng(0).normal(size=120), np.repeat(np.arange(30), 4)
+    e = correlation(x, 3.3 * x + 1, groups=group)
+    assert "perfect" in e.doubt
+    assert (e > 0.9).outcome == "INCONCLUSIVE"
+    assert e.n == 30
+
+
+def test_a_common_offset_costs_a_clustered_correlation_nothing():
+    rng, group = np.random.default_rng(1), np.repeat(np.arange(30), 4)
+    x = rng.normal(size=120)
+    y = x + rng.normal(size=120)
+    one, far = correlation(x, y, groups=group), correlation(x + 1e8, y + 1e8, groups=group)
+    assert (far.value, far.low, far.high) == pytest.approx((one.value, one.low, one.high), abs=1e-6)
+
+
+@pytest.mark.parametrize("outcome", ["first", "second", "apart"])
+def test_a_difference_of_perfect_correlations_decides_nothing(outcome):
+    """It divided by zero."""
+    x, y, z = np.random.default_rng(2).normal(size=(3, 50))
+    verdict = (
+        correlation_difference(*{"first": (x, 2 * x, y), "second": (x, y, x), "apart": (z, x, 2 * x)}[outcome]) > 0
+    )
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert "perfect" in verdict.reason
+
+
+def test_rows_in_the_place_of_r_are_told_where_to_go():
+    with pytest.raises(ValueError, match=r"use correlation\(x, y\)"):
+        fisher_z([0.1, 0.2, 0.3, 0.4], [1.0, 2.0, 3.0, 5.0])
+
+
+@pytest.mark.parametrize(("count", "instead"), [(0.308, 81), (81.7, 82)])
+def test_a_share_in_the_place_of_a_count_is_refused(count, instead):
+    """0.308 of 263 was taken for 0 of 263."""
+    with pytest.raises(ValueError, match=f"{count} is no count of successes; pass {instead}, or booleans"):
+        wilson(count, 263)
+
+
+def test_a_label_that_is_none_is_shown():
+    with pytest.raises(ValueError, match="such as 2"):
+        wilson([0, 1, 2])
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+@pytest.mark.parametrize(
+    "interval",
+    [
+        lambda x, level: student(x, level=level),
+        lambda x, level: welch(x, x + 1, level=level),
+        lambda x, level: ratio(x + 9, x + 8, level=level),
+        lambda x, level: wilson(x > 0, level=level),
+        lambda x, level: clopper_pearson(x > 0, level=level),
+        lambda x, level: correlation(x, x**2, level=level),
+        lambda x, level: delong(x, np.arange(30) % 2, level=level),
+        lambda x, level: bootstrap(x, level=level),
+        lambda x, level: reweighted(lambda w: w @ x / w.sum(1), 30, seed=0, level=level),
+    ],
+)
+def test_a_level_in_per_cent_is_refused(interval, level):
+    with pytest.raises(ValueError, match="write 0.95 for 95 %"):
+        interval(np.random.default_rng(0).normal(size=30), level)
+
+
+def test_an_unknown_way_is_refused_and_case_does_not_matter():
+    x, y = np.random.default_rng(0).normal(size=(2, 30))
+    with pytest.raises(ValueError, match="'BCa' or 'percentile'"):
+        bootstrap(x, method="nonsense")
+    with pytest.raises(ValueError, match="'Pearson' or 'Spearman'"):
+        correlation(x, y, kind="Kendall")
+    assert correlation(x, y, kind="spearman") == correlation(x, y, kind="Spearman")
+
+
+def test_too_few_resamples_are_refused():
+    with pytest.raises(ValueError, match="draw 200 or more"):
+        bootstrap(np.arange(20.0), resamples=99)
+    with pytest.raises(ValueError, match="draw 200 or more"):
+        reweighted(lambda w: w.sum(1), 20, seed=0, resamples=0)
+
+
+def test_a_statistic_without_an_axis_is_told_how_to_be_written():
+    with pytest.raises(ValueError, match="lambda sample, axis"):
+        bootstrap(np.arange(20.0), lambda v: v.mean())
+    with pytest.raises(TypeError, match="ufunc"):
+        bootstrap(np.arange(20.0), lambda v, axis: v + "a")
+
+
+def test_a_bootstrap_of_five_decides_nothing_and_would_pass_falsely():
+    """Groups of normal means: the BCa interval alone is above 0 in 7 % where 2.5 % are due."""
+    group, naive, passed = np.repeat(np.arange(5), 4), 0, 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        e = bootstrap(rng.normal(size=5)[group] + 0.3 * rng.normal(size=20), groups=group, resamples=400)
+        naive += e.low > 0
+        passed += (e > 0).outcome == "PASS"
+    assert naive > 0.05 * 400
+    assert passed == 0
+    assert "5 groups is too narrow" in e.doubt
+    assert "7 units" in reweighted(lambda w: w @ np.arange(7.0) / w.sum(1), 7, seed=0).doubt
+    assert not bootstrap(np.arange(8.0)).doubt
+
+
+UNEQUAL = [max(1, 60 // (i + 1)) for i in range(30)]
+"""60, 30, 20, 15 ... rows."""
+
+
+def test_unequal_groups_do_not_pass_falsely_and_counting_them_does():
+    """k - 1 degrees of freedom and k/(k-1) are for equal groups."""
+    group, sided, naive = np.repeat(np.arange(30), UNEQUAL), 0, 0
+    for seed in range(800):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=30)[group] + rng.normal(size=group.size)
+        e = student(x, groups=group)
+        sided += not e.low < 0 < e.high
+        error = (30 / 29 * (np.bincount(group, x - x.mean()) ** 2).sum()) ** 0.5 / x.size
+        naive += abs(x.mean()) > 2.045 * error
+    assert not e.doubt
+    assert sided < 0.08 * 800
+    assert naive > 0.1 * 800
+
+
+def test_one_large_group_decides_nothing():
+    x = np.random.default_rng(0).normal(size=100) + 3
+    verdict = student(x, groups=np.r_[np.zeros(60), np.repeat(np.arange(1, 21), 2)]) > 0
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert "only 2.7 groups" in verdict.reason
+
+
+def test_a_clustered_share_is_wilsons_and_never_narrower():
+    """Of groups of one it is the plain interval, but for Student's quantile."""
+    told = np.random.default_rng(0).random(400) < 0.9
+    plain, single = wilson(told), wilson(told, groups=np.arange(400))
+    assert (single.low, single.high) == pytest.approx((plain.low, plain.high), abs=2e-4)
+    alternating = np.arange(400) % 2 == 0  # within pairs as unlike as can be
+    paired = wilson(alternating, groups=np.arange(400) // 2)
+    assert paired.high - paired.low >= wilson(alternating).high - wilson(alternating).low
+    e = wilson(np.ones(100, bool), groups=np.arange(100) // 5)
+    assert (e.low, e.high) == pytest.approx((20 / (20 + 2.093**2), 1), abs=1e-3)  # 20 units, not 100
+
+
+def test_a_clustered_share_near_one_does_not_pass_falsely_and_students_does():
+    """Share 0.97, 100 groups of one: how often is the interval wholly below the truth, or above it?"""
+    wilsons = students = 0
+    for seed in range(500):
+        told = np.random.default_rng(seed).random(100) < 0.97
+        e, naive = wilson(told, groups=np.arange(100)), student(told, groups=np.arange(100))
+        wilsons += not e.low < 0.97 < e.high
+        students += not naive.low < 0.97 < naive.high
+    assert wilsons < 0.06 * 500
+    assert students > 0.1 * 500

@@ -15,6 +15,7 @@ from lab.stats.reliability import (
     icc,
     icc_batch,
     icc_bootstrap,
+    icc_generalized,
     informative_correlation,
     informative_correlation_by_third,
     kl_bias,
@@ -149,6 +150,27 @@ def test_the_f_interval_covers_normal_ratings_and_the_bootstrap_skewed_ones():
     normal, by_f, by_bootstrap = missed / [200, 200, 67]
     assert normal < 0.09
     assert by_bootstrap < 0.14 < by_f
+
+
+def test_four_raters_fool_the_f_interval_and_not_the_generalised_one():
+    """Raters as unlike as the noise is large: F lies above the truth in one of nine; it is then in doubt."""
+    fooled = decided = generalised = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(100, 1)) + rng.normal(size=(1, 4)) + rng.normal(size=(100, 4))
+        f = icc(x)["2,1"]
+        fooled += f.low > 1 / 3
+        decided += (f > 1 / 3).outcome == "PASS"
+        generalised += icc_generalized(x, seed=seed, draws=2000).low > 1 / 3
+    assert fooled > 0.065 * 300
+    assert decided <= 0.04 * 300
+    assert generalised <= 0.05 * 300
+
+
+def test_the_generalised_interval_is_of_agreement_alone():
+    with pytest.raises(ValueError, match="use icc for the others"):
+        icc_generalized(np.ones((5, 3)), "3,1")
+    assert icc_generalized(np.tile([[1.0], [2.0], [3.0]], 4)).doubt
 
 
 def test_reliability_needs_no_pingouin():
@@ -382,3 +404,12 @@ def test_the_observed_range_is_undefined_for_equal_ratings_and_differs_where_poi
 def test_a_scale_of_one_point_is_refused(scale):
     with pytest.raises(ValueError, match="two"):
         kl_plugin([3, 3], scale)
+
+
+def test_a_pair_is_the_ends_of_a_scale_where_that_is_plain_and_refused_where_not():
+    assert kl_from_uniform([1, 2, 4, 4, 5], (1, 5)).value == kl_from_uniform([1, 2, 4, 4, 5], range(1, 6)).value
+    with pytest.raises(ValueError, match="may be two points or the ends of 5"):
+        kl_from_uniform([1, 5, 5, 1], (1, 5))
+    assert kl_from_uniform([1, 5, 5, 1], [1, 5]).value == 0
+    with pytest.raises(ValueError, match="row of its points"):
+        kl_from_uniform([1, 2], 5)
