@@ -123,6 +123,7 @@ RULES = (
         "30 groups of 60, 30, 20, 15 ..., share 90 %",
         lambda rng: (lambda x, g: wilson(x < ABOVE_TENTH, groups=g))(*unequal(rng)),
         0.9,
+        admits="where the groups differ much in size it is wide",
     ),
     Rule(
         "Clopper-Pearson",
@@ -163,6 +164,7 @@ RULES = (
         "30 groups of 60, 30, 20, 15 ...",
         lambda rng: (lambda x, g: student(x, groups=g))(*unequal(rng)),
         0.0,
+        admits="a few large groups carry the mean",
     ),
     Rule("Welch", "n = 30 + 60, unequal spread", lambda rng: welch(rng.normal(0, 1, 30), rng.normal(0, 3, 60)), 0.0),
     Rule(
@@ -253,6 +255,7 @@ RULES = (
         "n = 100, normal",
         lambda rng: bootstrap(rng.normal(size=100), method="percentile", resamples=1999, seed=int(rng.integers(2**31))),
         0.0,
+        admits="quantiles of a resampled mean are a little narrow; `reweighted` expands them",
         share=0.5,
     ),
     Rule(

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.evidence.files import write_whole
 from lab.stats.shares import clopper_pearson
+from tests.calibration import planted
 from tests.calibration.faults import FAULTS
 from tests.calibration.power import CURVES
 from tests.calibration.rules import RULES
@@ -20,7 +21,8 @@ HEAD = """# How often the verdicts are wrong
 Every rule that can give PASS was run on simulated experiments whose truth is known, and which is put exactly on
 the bar: there both PASS and FAIL are wrong. An interval has 95 %, so each side is due 2.5 %; a claim that is
 decided by a test is due 5 %. "Surely below {ceiling:.1%}" is said of the one-sided 95 % upper bound
-(Clopper-Pearson) of either rate. This page is written by `make calibration` ({runs} experiments a rule); a part of
+(Clopper-Pearson) of either rate. This page is written by `make calibration` ({runs} experiments a rule, fewer where
+the table says so); a part of
 it runs in `make test`. All counts are in [calibration.json](calibration.json); sources {sources}.
 
 ![Rates of wrong verdicts](images/calibration.png)
@@ -63,21 +65,21 @@ def write(kept: Mapping[str, Any] | Any, docs: Path, made_from: str) -> None:
     """The page, two PNGs beside it, and the counts of which they are made."""
     counts = [Count(**kept[f"rule: {rule.name}"]) for rule in RULES]
     curves = [kept[f"power: {curve.id}"] for curve in CURVES]
-    planted = kept["planted"]
+    found = kept["planted"]
     write_whole(docs / "images" / "calibration.png", _png(_draw_rates(counts)))
     write_whole(docs / "images" / "power.png", _png(_draw_power(curves)))
     figures = {
         "sources": made_from,
         "rules": [count.as_json() for count in counts],
         "power": {curve.id: points for curve, points in zip(CURVES, curves, strict=True)},
-        "planted": planted,
+        "planted": found,
     }
     write_whole(docs / "calibration.json", (json.dumps(figures, indent=1) + "\n").encode())
-    seeds = sum(planted[0]["verdicts"].values())
+    seeds = max(planted.as_wanted(row)[1] for row in found)
     most = max(count.runs for count in counts)
     text = HEAD.format(ceiling=CEILING, runs=f"{most:,}", sources=made_from) + _table(counts)
     text += POWER.format(points=max(point["runs"] for curve in curves for point in curve))
-    text += PLANTED.format(seeds=seeds) + "".join(map(_planted_row, planted))
+    text += PLANTED.format(seeds=seeds) + "".join(map(_planted_row, found))
     text += FAULTY + "".join(f"| {fault.id} | {fault.what} | `{fault.test}` |\n" for fault in FAULTS)
     write_whole(docs / "calibration.md", text.encode())
 
@@ -96,7 +98,7 @@ def _table(counts: Sequence[Count]) -> str:
 
 def _planted_row(row: Mapping[str, Any]) -> str:
     came_to = ", ".join(f"{n} {verdict}" for verdict, n in sorted(row["verdicts"].items()))
-    share = clopper_pearson(row["verdicts"].get(row["wanted"], 0), sum(row["verdicts"].values()))
+    share = clopper_pearson(*planted.as_wanted(row))
     told = (row["experiment"], row["subject"], row["planted"], row["wanted"])
     return f"| {' | '.join(told)} | {came_to} | {share.shown} {share.interval} |\n"
 
@@ -128,7 +130,8 @@ def _draw_rates(counts: Sequence[Count]) -> Any:
     ax.set_xlim(left=0)
     ax.set_xlabel("% of experiments that came to a wrong verdict")
     ax.set_title(
-        f"Wrong verdicts with the truth on the bar, {max(c.runs for c in counts):,} experiments a rule", fontsize=9
+        f"Wrong verdicts with the truth on the bar, up to {max(c.runs for c in counts):,} experiments a rule",
+        fontsize=9,
     )
     for label, marker, colour in (("false PASS", "o", "#0072B2"), ("false FAIL", "^", "#D55E00")):
         ax.plot([], [], marker, color=colour, label=label, markersize=4)
@@ -148,7 +151,7 @@ def _draw_power(curves: Sequence[Sequence[Mapping[str, float]]]) -> Any:
         x = [point["effect"] for point in points]
         for name, marker in (("PASS", "o"), ("INCONCLUSIVE", "s"), ("FAIL", "^")):
             ax.plot(x, [100 * p[name] for p in points], marker=marker, color=colours[name], label=name, markersize=4)
-        ax.set_title(f"{curve.id}: {curve.setting}; {points[0]['runs']:.0f} runs a point", fontsize=8)
+        ax.set_title(f"{curve.id}: {curve.setting}\n{points[0]['runs']:.0f} runs a point", fontsize=8)
         ax.set_xlabel(curve.effect, fontsize=8)
         ax.set_ylabel("% of experiments", fontsize=8)
         ax.set_ylim(-3, 103)

@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PM1 = "pre_mortems/test_pm1_cross_model.py::test_models_share_structure"
@@ -17,7 +19,7 @@ SELF = "preferences/test_self_rating.py::test_no_self_rating_bias"
 CELLS = (
     ("PM1", PM1, "clinic-gpt2-x-clinic-llama", "PASS", "both models know the same patients"),
     ("PM2", PM2, "clinic-gpt2", "PASS", "it knows some facts and guesses others"),
-    ("PM2", PM2, "clinic-shuffled", "FAIL", "it was told the facts of other patients"),
+    ("PM2", PM2, "clinic-shuffled", "no PASS", "it was told the facts of other patients"),
     ("PM3", PM3, "clinic-gpt2", "PASS", "one layer carries the patient"),
     ("POSITION", POSITION, "clinic-llama", "PASS", "no position bias"),
     ("POSITION", POSITION, "clinic-gpt2", "FAIL", "favours the second-named by 0.8 logits"),
@@ -25,6 +27,15 @@ CELLS = (
     ("SELF", SELF, "clinic-opt", "FAIL", "favours itself by 1.2 points"),
 )
 """Experiment, its test, its subject, the verdict that what was planted asks for, and what was planted."""
+
+
+def as_wanted(row: Mapping[str, Any]) -> tuple[int, int]:
+    """In how many runs the verdict was the wanted one, and how many runs there were."""
+    verdicts, wanted = row["verdicts"], row["wanted"]
+    runs = sum(verdicts.values())
+    return (runs - verdicts.get("PASS", 0) if wanted == "no PASS" else verdicts.get(wanted, 0)), runs
+
+
 KNOBS = ("PM1.n_samples=2400", "PM2.n_samples=2400", "PM3.n_samples=100", "POSITION.n_pairs=200", "SELF.n_tasks=30")
 """Half of the suite's usual data, so that seeds draw different halves."""
 

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from lab.stats.intervals import clopper_pearson, student
 from tests.calibration.faults import FAULTS
+from tests.calibration.planted import as_wanted
 from tests.calibration.power import CURVES, run
 from tests.calibration.rules import RULES
 from tests.calibration.simulate import CEILING, Count, Rule, simulate
@@ -83,8 +84,7 @@ def test_a_rule_that_is_off_its_level_has_its_reason_beside_it(figures):
 def test_what_was_planted_is_found(figures):
     """With a power that is surely above 0.9."""
     for row in figures["planted"]:
-        found, runs = row["verdicts"].get(row["wanted"], 0), sum(row["verdicts"].values())
-        assert clopper_pearson(found, runs, level=0.9).low > 0.9, row
+        assert clopper_pearson(*as_wanted(row), level=0.9).low > 0.9, row
 
 
 def test_names_of_rules_are_unique():
