@@ -100,11 +100,11 @@ def test_balanced_win_rates_are_free_of_position():
 
 
 def test_the_fit_recovers_utilities_and_a_planted_position_term():
-    """Row 377: 120 experiments of sampled choices; the interval holds the planted term, and mu is unbiased under it."""
+    """Row 377: 60 experiments of sampled choices; the interval holds the planted term, and mu is unbiased under it."""
     from scipy.stats import norm
 
     held, slopes = 0, []
-    for seed in range(120):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         mu = rng.normal(0, 0.6, 20)
         mu -= mu.mean()
@@ -115,7 +115,7 @@ def test_the_fit_recovers_utilities_and_a_planted_position_term():
         held += found.intercept.low < -0.5 < found.intercept.high
         slopes.append(float(np.polyfit(mu, found.mu, 1)[0]))
         assert np.corrcoef(mu, found.mu)[0, 1] > 0.8
-    assert 107 <= held <= 119  # 95 % of 120 is 114; three standard errors are 7
+    assert held >= 52  # 95 % of 60 is 57; three standard errors are 5
     # 38 choices an item: maximum likelihood overstates by about 8 %, with a position term as without one.
     assert np.mean(slopes) == pytest.approx(1.08, abs=0.08)
 
