@@ -109,22 +109,16 @@ def enough(
     n: int,
     bar: float | tuple[float, float],
     expected: float,
-    base_rate: float = 0.5,
-    out_of_fold: bool = False,
-    sd: float = 1.0,
-    level: float = 0.95,
+    **settings: Any,
 ) -> Finding | None:
     """Whether n units can decide at the bar, were the truth as `expected`; the power is shown.
 
     Noted below a power of 80 %; fatal below 20 %, and for a bar outside of the measure's range. Parameters
-    as `power`.
+    and further `settings` as of `power`.
 
     >>> enough("share", n=60, bar=0.5, expected=0.6).text
     'n = 60 decides a share of 0.6 against the bar 0.5 with power 35 %; n of about 194 would have 80 %'
     """
-    settings: dict[str, Any] = {
-        "bar": bar, "expected": expected, "base_rate": base_rate, "out_of_fold": out_of_fold, "sd": sd, "level": level
-    }  # fmt: skip
     if measure not in get_args(Measure):
         raise ValueError(f"power is known of {', '.join(get_args(Measure))}, not of {measure!r}")
     low, high = _RANGE.get(measure, (-np.inf, np.inf))
@@ -132,10 +126,10 @@ def enough(
         if not low < value < high:
             text = f"{what} of {value:g} cannot be met or missed: {measure} lies between {low} and {high}"
             return Finding(text, fatal=True)
-    found = power(measure, n=n, **settings)
+    found = power(measure, n=n, bar=bar, expected=expected, **settings)
     if found >= _WANTED:
         return None
-    many = needed(measure, **settings)
+    many = needed(measure, bar=bar, expected=expected, **settings)
     hint = f"n of about {many} would have 80 %" if many else "no n would do: the expected value is on the bar"
     article = "an" if measure[0] in "AEIOU" else "a"
     shown = f"{bar:g}" if isinstance(bar, int | float) else f"within ({bar[0]:g}, {bar[1]:g})"
