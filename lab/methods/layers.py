@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.methods.massive import massive
 from lab.methods.representations import KINDS, activations, doubt, left_out, repeated, same, shuffled
-from lab.methods.shuffles import chance, enough, jackknife, layout, over
+from lab.methods.shuffles import Scored, chance, enough, jackknife, layout, over
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LayerSearch:
+class LayerSearch(Scored):
     """All pairs of layers, and what the best of so many pairs would be by chance.
 
     Attributes
@@ -50,17 +52,6 @@ class LayerSearch:
     excess: Estimate
     calibrated: float
     percentiles: np.ndarray
-
-    @property
-    def value(self) -> float:
-        """The best score alone."""
-        return self.score.value
-
-    @property
-    def p(self) -> float:
-        """(1 + how many of the null reach the best score) / (1 + permutations): corrected for the search."""
-        assert self.score.p is not None
-        return self.score.p
 
     def plot(self, ax: Axes) -> None:
         """Every pair's score, with the best one marked."""
@@ -98,7 +89,8 @@ def search(
     permutations, groups, seed
         As in `similarity.cka`.
 
-    Two sides that are the same in the best pair, or hold texts twice there, are in doubt as in `similarity.cka`.
+    Two sides that are the same in the best pair, hold texts twice there, or stand above chance by massive dimensions
+    alone, are in doubt as in `similarity.cka`.
     Takes 16 n^2 bytes a layer. Raises ValueError as the measure does, naming the layer that does not vary.
     """
     if measure not in KINDS:
@@ -108,14 +100,17 @@ def search(
     if len({len(x) for x in (*firsts, *seconds)}) > 1:
         raise ValueError(f"all layers must be of the same n texts, not {sorted({len(x) for x in (*firsts, *seconds)})}")
     texts = layout(len(firsts[0]), groups, seed)
-    a, b = ([KINDS[measure](x[texts.order], **options) for x in side] for side in (firsts, seconds))
+    firsts, seconds = ([x[texts.order] for x in side] for side in (firsts, seconds))
+    represent = partial(KINDS[measure], **options)
+    a, b = ([represent(x) for x in side] for side in (firsts, seconds))
     scores = np.array([[one.score(other) for other in b] for one in a])
     nulls = shuffled(a, b, texts, permutations, np.random.default_rng([seed, 1]))
     i, j = (int(at) for at in np.unravel_index(scores.argmax(), scores.shape))
     value, null = float(scores[i, j]), nulls.max(axis=(1, 2))
     found = chance(null, value)
     score = jackknife(value, left_out(a[i], b[j], texts), texts, None)
-    why = doubt(a[i], b[j]) or same(value) or repeated(firsts[i][texts.order], seconds[j][texts.order], texts.member)
+    lifted = massive(firsts[i], seconds[j], represent, value, found.percentile.value, texts, permutations, seed)
+    why = doubt(a[i], b[j]) or same(value) or repeated(firsts[i], seconds[j], texts.member) or lifted.doubt
     searched = f"it is the best of {scores.size} pairs of layers; hold `percentile` or `excess` against a bar instead"
     score = replace(score, p=found.p, method=f"{score.method}, of the chosen pair", doubt=why)
     return LayerSearch(

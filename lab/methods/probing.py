@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from lab.estimate import Estimate
 from lab.methods.shuffles import Families
 from lab.stats.auroc import area
 from lab.stats.calibration import Calibration, ece
-from lab.stats.checks import clusters, finite, flags
+from lab.stats.checks import clusters, finite, flags, whole
 from lab.stats.intervals import delong, student
 from lab.stats.threads import one_thread
 
@@ -140,8 +139,8 @@ def logistic(
     """
     from scipy.special import expit
 
-    _whole("shuffles", shuffles, 2)
-    _whole("seed", seed, 0)
+    whole("shuffles", shuffles, 2)
+    whole("seed", seed, 0)
     x, y, constant = _door(features, labels, folds, groups)
     rng = np.random.default_rng(seed)
     splits = _splits(x, y, folds, groups, seed)
@@ -240,8 +239,8 @@ def ridge(
 
     Raises ValueError as `logistic`.
     """
-    _whole("permutations", permutations, 19)
-    _whole("seed", seed, 0)
+    whole("permutations", permutations, 19)
+    whole("seed", seed, 0)
     x, y, constant = _door(features, labels, folds, groups)
     rng = np.random.default_rng(seed)
     splits = _splits(x, y, folds, groups, seed)
@@ -355,8 +354,8 @@ def selectivity(
     """
     from scipy.special import stdtr, stdtrit
 
-    _whole("controls", controls, 1)
-    _whole("seed", seed, 0)
+    whole("controls", controls, 1)
+    whole("seed", seed, 0)
     y = flags(labels)
     k, member = clusters(np.asarray(types), y.size, least=4)
     if y.size < 2 * k:
@@ -439,7 +438,7 @@ def transfer(
 
     Raises ValueError for fewer than two sets, and as `logistic` with the set's name.
     """
-    _whole("seed", seed, 0)
+    whole("seed", seed, 0)
     if len(sets) < 2:
         raise ValueError(f"transfer is from one set to another; there are {len(sets)}")
     found: dict[tuple[str, str], Estimate] = {}
@@ -482,7 +481,7 @@ def _door(
     features: ArrayLike, labels: ArrayLike, folds: int, groups: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Features and labels fit to be probed, and how many features are constant."""
-    _whole("folds", folds, 2)
+    whole("folds", folds, 2)
     x, y = np.asarray(features, dtype=float), flags(labels)
     if x.ndim != 2 or y.shape != (len(x),):
         raise ValueError(f"features {x.shape} and labels {y.shape} do not match; they need [n, d] and [n]")
@@ -688,16 +687,6 @@ def _right(right: np.ndarray, parts: list[np.ndarray], groups: ArrayLike | None)
     method = ", ".join(["Wilson", *(kind for kind, is_so in kinds.items() if is_so)])
     low, high = max(value - low / len(parts), 0.0), min(value + high / len(parts), 1.0)
     return Estimate(value, low, high, k, method, unit="%", bounds=(0, 1))
-
-
-def _whole(what: str, given: int, least: int) -> None:
-    """Raises ValueError for what is no whole number, or less than `least`."""
-    try:
-        number = operator.index(given)
-    except TypeError:
-        raise ValueError(f"{what} must be a whole number, not {given!r}") from None
-    if number < least:
-        raise ValueError(f"{what} must be at least {least}, not {number}")
 
 
 def widened(e: Estimate) -> Estimate:

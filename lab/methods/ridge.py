@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.methods.representations import repeated, same, sides
-from lab.methods.shuffles import Families, chance, enough, over
+from lab.methods.shuffles import Families, Scored, chance, enough, over
 from lab.stats.checks import clusters, finite
 from lab.stats.intervals import reweighted, student
+from lab.stats.resampling import mean_of_finite
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RidgeCorrelation:
+class RidgeCorrelation(Scored):
     """How well held-out activations of each model are predicted from the other's.
 
     Attributes
     ----------
-    r
+    score, r
         Mean over target dimensions of Pearson's r on held-out texts, averaged over both directions;
-        the interval resamples held-out groups, p is that of the null. Also called `score`.
+        the interval resamples held-out groups, p is that of the null.
     forward, backward
         The same for one direction each.
     r2
@@ -49,7 +50,7 @@ class RidgeCorrelation:
         [d2] and [d1] less those: r of every dimension, first to second and second to first.
     """
 
-    r: Estimate
+    score: Estimate
     forward: Estimate
     backward: Estimate
     r2: Estimate
@@ -63,20 +64,9 @@ class RidgeCorrelation:
     per_dim: tuple[np.ndarray, np.ndarray]
 
     @property
-    def score(self) -> Estimate:
-        """r, by the name it has in every measure of similarity."""
-        return self.r
-
-    @property
-    def value(self) -> float:
-        """r alone."""
-        return self.r.value
-
-    @property
-    def p(self) -> float:
-        """(1 + how many of the null reach r) / (1 + permutations)."""
-        assert self.r.p is not None
-        return self.r.p
+    def r(self) -> Estimate:
+        """The score, by the name of what it is."""
+        return self.score
 
     def plot(self, ax: Axes) -> None:
         """r of every dimension in both directions, with the null's range and the mean."""
@@ -177,9 +167,9 @@ def ridge_correlation(
     )
     found = chance(null, r.value)
     why = why or same(1.0 if identical else r.value)
-    r, one_way, other_way, r2 = (replace(estimate, doubt=why) for estimate in (r, one_way, other_way, r2))
+    r, one_way, other_way, r2 = (replace(e, doubt=why or e.doubt) for e in (r, one_way, other_way, r2))
     return RidgeCorrelation(
-        r=replace(r, p=found.p),
+        score=replace(r, p=found.p),
         forward=one_way,
         backward=other_way,
         r2=r2,
@@ -248,13 +238,13 @@ class _Direction:
 
     def r(self, weights: np.ndarray) -> np.ndarray:
         """Mean of r over the dimensions, [m, groups] to [m]."""
-        return np.asarray(np.nanmean(self.each(weights), axis=1))
+        return mean_of_finite(self.each(weights))
 
     def r2(self, weights: np.ndarray) -> np.ndarray:
         """Mean over the dimensions of the explained share of variance, [m, groups] to [m]."""
         _, b, _, bb, _, error = self._moments(weights)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.nanmean(1 - error / (bb - b**2), axis=1))
+            return mean_of_finite(1 - error / (bb - b**2))
 
     def shuffled(self, order: np.ndarray) -> float:
         """Mean r of the map that is fitted and tested on a permuted target."""

@@ -151,6 +151,23 @@ def jackknife(value: float, parts: np.ndarray, texts: Layout, bounds: tuple[floa
     return Estimate(value, low, high, len(texts.sizes), f"jackknife, {g} blocks", bounds=bounds)
 
 
+class Scored:
+    """What has a score with a p: both by short names."""
+
+    score: Estimate
+
+    @property
+    def value(self) -> float:
+        """The score alone."""
+        return self.score.value
+
+    @property
+    def p(self) -> float:
+        """(1 + how many of the null reach the score) / (1 + permutations); of a search, corrected for it."""
+        assert self.score.p is not None
+        return self.score.p
+
+
 @dataclass(frozen=True)
 class Chance:
     """A score held against its null.

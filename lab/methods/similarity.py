@@ -28,9 +28,10 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.methods.layers import LayerSearch, search
-from lab.methods.representations import KINDS, Representation, doubt, left_out, repeated, same, shuffled, sides
+from lab.methods.massive import against_chance, massive
+from lab.methods.representations import KINDS, doubt, left_out, repeated, same, sides
 from lab.methods.ridge import RidgeCorrelation, ridge_correlation
-from lab.methods.shuffles import Chance, chance, enough, jackknife, layout, over
+from lab.methods.shuffles import Scored, enough, jackknife, layout, over
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Similarity:
+class Similarity(Scored):
     """How alike two sets of activations are, and how alike chance would have made them.
 
     Attributes
@@ -66,13 +67,10 @@ class Similarity:
     excess
         The score less `null_95`.
     outliers
-        Dimensions of each side that alone carry over 10 % of what a linear kernel sees (their share of
-        the squared variances), and vary over 10 times as much as the median dimension.
+        Massive dimensions of each side, see `massive.Massive`.
     without_outliers
         The score without those dimensions; None where there are none, or nothing can be scored without them.
-        Two unrelated models that share one massive dimension have an unbiased CKA of .9999, and the null does
-        not show it: where without them the score is no longer above 95 % of its own null, the estimates are
-        in doubt.
+        Where it is no longer above 95 % of its own null, the estimates are in doubt.
     constant_dims
         Dimensions of each side that do not vary at all.
     notes
@@ -90,17 +88,6 @@ class Similarity:
     without_outliers: float | None
     constant_dims: tuple[int, int]
     notes: tuple[str, ...]
-
-    @property
-    def value(self) -> float:
-        """The measure alone."""
-        return self.score.value
-
-    @property
-    def p(self) -> float:
-        """(1 + how many of the null reach the score) / (1 + permutations)."""
-        assert self.score.p is not None
-        return self.score.p
 
     def plot(self, ax: Axes) -> None:
         """The null as a histogram, and the score with its interval beside it."""
@@ -269,33 +256,12 @@ def _compare(
     a, b = a[texts.order], b[texts.order]
     first, second = represent(a), represent(b)
 
-    def against_chance(one: Representation, other: Representation) -> tuple[float, np.ndarray, Chance]:
-        value = one.score(other)
-        null = shuffled([one], [other], texts, permutations, np.random.default_rng([seed, 1]))[:, 0, 0]
-        return value, null, chance(null, value)
-
-    value, null, found = against_chance(first, second)
+    value, null, found = against_chance(first, second, texts, permutations, seed)
     score = jackknife(value, left_out(first, second, texts), texts, bounds)
     why = doubt(first, second) or same(value) or repeated(a, b, texts.member)
-    notes = [why] if why else []
-    outliers = _massive(a), _massive(b)
-    without = None
-    if any(outliers):
-        told = (
-            f"massive dimensions {list(outliers[0])} of the first and {list(outliers[1])} of the second; without them "
-        )
-        kept = (np.delete(side, dims, 1) for side, dims in zip((a, b), outliers, strict=True))
-        try:
-            without, _, left = against_chance(*map(represent, kept))
-        except ValueError as fault:  # as where some texts have no other dimension that is not 0
-            told += str(fault)
-            why = why or told
-        else:
-            told += f"the score is {without:.3g} instead of {value:.3g}"
-            if found.percentile.value > 0.95 >= left.percentile.value:
-                told += f", above {100 * left.percentile.value:.3g} % of its null"
-                why = why or told
-        notes.append(told)
+    lifted = massive(a, b, represent, value, found.percentile.value, texts, permutations, seed)
+    notes = tuple(note for note in (why, lifted.note) if note)
+    why = why or lifted.doubt
     score = replace(score, p=found.p, doubt=why)
     return Similarity(
         measure=measure,
@@ -305,16 +271,8 @@ def _compare(
         percentile=replace(found.percentile, doubt=why),
         excess=over(score, found.null_95),
         calibrated=found.calibrated,
-        outliers=outliers,
-        without_outliers=without,
+        outliers=lifted.dims,
+        without_outliers=lifted.without,
         constant_dims=(int((np.ptp(a, axis=0) == 0).sum()), int((np.ptp(b, axis=0) == 0).sum())),
-        notes=tuple(notes),
+        notes=notes,
     )
-
-
-def _massive(x: np.ndarray) -> tuple[int, ...]:
-    """Dimensions that could give a linear CKA of 0.1 all alone, and are no mere member of a small set of equals."""
-    variance = x.var(0)
-    share = variance**2 / (variance**2).sum()
-    typical = float(np.median(variance[variance > 0]))
-    return tuple(int(i) for i in np.flatnonzero((share > 0.1) & (variance > 10 * typical)))

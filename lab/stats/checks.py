@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -59,6 +61,16 @@ def clusters(groups: ArrayLike | None, n: int, *, least: int = 2) -> tuple[int, 
         said = "two" if least == 2 else str(least)
         raise ValueError(f"there are {k} groups of rows (or single rows); at least {said} groups are needed")
     return k, member
+
+
+def whole(what: str, given: int, least: int) -> None:
+    """Raises ValueError for what is no whole number, or less than `least`."""
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise ValueError(f"{what} must be a whole number, not {given!r}") from None
+    if number < least:
+        raise ValueError(f"{what} must be at least {least}, not {number}")
 
 
 def upper(level: float) -> float:

@@ -95,14 +95,8 @@ def correlation(
     k, _ = clusters(groups, x.size)
     if _perfect(r):
         return Estimate(round(r), round(r), round(r), k, "cluster bootstrap", level, bounds=(-1, 1), doubt=_PERFECT)
-    x, y = x - x.mean(), y - y.mean()  # or a large common offset costs the moments their digits
-    moments = np.stack([x * x, y * y, x * y, x, y], axis=1)
-
-    def of(w: np.ndarray) -> np.ndarray:
-        xx, yy, xy, mx, my = (w @ moments / w.sum(1, keepdims=True)).T
-        return np.asarray((xy - mx * my) / np.sqrt((xx - mx**2) * (yy - my**2)))
-
-    return reweighted(of, x.size, groups=groups, seed=seed, level=level, bounds=(-1, 1))
+    moments = pair_moments(x, y)
+    return reweighted(lambda w: weighted_r(w @ moments), x.size, groups=groups, seed=seed, level=level, bounds=(-1, 1))
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -118,6 +112,27 @@ def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         noise = 1e-13 * np.sqrt((side * side).sum(-1))
         norms.append(np.where(norm > noise, norm, np.nan))
     return np.asarray((a * b).sum(-1) / (norms[0] * norms[1]))
+
+
+def pair_moments(x: np.ndarray, y: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+    """[n, 6] what a weighted Pearson is made of: 1, x, y, xx, yy, xy, centred and scaled; 0 in rows not kept."""
+    sides = []
+    for side in (x, y):
+        centred = side - side.mean()
+        deviation = centred.std()
+        sides.append(centred / deviation if deviation > 0 else centred)
+    a, b = sides
+    found = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1)
+    return found if kept is None else found * kept[:, None]
+
+
+def weighted_r(sums: np.ndarray) -> np.ndarray:
+    """[..., 6] weighted sums of `pair_moments` to Pearson's r [...]; NaN where a side has no spread."""
+    w, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread = (w * xx - x * x), (w * yy - y * y)
+    live = (spread[0] > 1e-12 * w * w) & (spread[1] > 1e-12 * w * w)
+    root = np.sqrt(np.where(live, spread[0] * spread[1], np.nan))
+    return np.asarray((w * xy - x * y) / root)
 
 
 def correlation_difference(outcome: ArrayLike, first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Estimate:

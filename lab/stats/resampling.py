@@ -15,6 +15,9 @@ from lab.stats.checks import clusters, finite, upper
 _PART = 1 << 16
 """Numbers drawn at a time, so that they stay in the cache."""
 
+_LEAST = 12
+"""Fewer units or groups than this, and an interval by drawing them again is too narrow."""
+
 
 def bootstrap(
     values: ArrayLike,
@@ -49,10 +52,12 @@ def bootstrap(
     A mean needs no resampled rows: it is drawn from sums by group, or, of at most 32 different values,
     from multinomial counts, which is the same distribution.
 
-    Of fewer than 8 units or groups the estimate is in doubt: the interval would be too narrow.
+    Of fewer than 12 units or groups the estimate is in doubt, the interval would be too narrow (of 8 it lay wholly
+    above the mean of skewed numbers in 3 % of experiments and below it in 11 %); and so it is where the statistic
+    is not finite on some resamples, which are then left out.
 
-    Raises ValueError for fewer than two rows or groups, fewer than 200 resamples, a statistic that takes no
-    axis, or where it is not finite.
+    Raises ValueError for fewer than two rows or groups, fewer than 200 resamples, or a statistic that takes no
+    axis or is not finite on the rows themselves.
 
         >>> print(bootstrap([1.0, 2.0, 4.0, 8.0, 16.0]))
         6.2 [2.6, 13] (n=5, BCa bootstrap)
@@ -105,10 +110,9 @@ def reweighted(
     groups, seed
         As in `bootstrap`.
 
-    Of fewer than 8 units or groups the estimate is in doubt.
+    In doubt as in `bootstrap`.
 
-    Raises ValueError for fewer than two groups or 200 resamples, or where the statistic is not finite on a
-    resample.
+    Raises ValueError for fewer than two groups or 200 resamples, or a statistic that is not finite on the rows.
 
         >>> x = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
         >>> print(reweighted(lambda w: w @ x / w.sum(1), 5, seed=0))
@@ -126,6 +130,13 @@ def reweighted(
     value = float(statistic(np.ones((1, n)))[0])
     method = "bootstrap" if groups is None else "cluster bootstrap"
     return _interval(value, draws, _student_tails(k, tail), k, method, level, unit, bounds)
+
+
+def mean_of_finite(x: np.ndarray) -> np.ndarray:
+    """[m, d] to [m] the mean over what is finite, as of statistics that are undefined on a resample; NaN of none."""
+    known = np.isfinite(x)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, x, 0).sum(1) / known.sum(1))
 
 
 class _Rows:
@@ -264,16 +275,20 @@ def _interval(
     bounds: tuple[float, float] | None,
 ) -> Estimate:
     """The quantiles `at` of the draws."""
-    if not np.isfinite(value) or not np.isfinite(draws).all():
-        bad = int((~np.isfinite(draws)).sum())
-        raise ValueError(f"the statistic was not finite on {bad} of {len(draws)} resamples")
-    low, high = np.quantile(draws, at)
-    doubt = f"a bootstrap of {k} groups is too narrow; use student(groups=), or more groups"
-    if "cluster" not in method:
-        doubt = f"a bootstrap of {k} units is too narrow; collect 8 or more, or use student for a mean"
+    if not np.isfinite(value):
+        raise ValueError("the statistic is not finite on these values")
+    known = draws[np.isfinite(draws)]
+    low, high = np.quantile(known, at) if known.size else (value, value)
+    doubt = ""
+    if k < _LEAST:
+        doubt = f"a bootstrap of {k} groups is too narrow; use student(groups=), or more groups"
+        if "cluster" not in method:
+            doubt = f"a bootstrap of {k} units is too narrow; collect {_LEAST} or more, or use student for a mean"
+    elif known.size < draws.size:
+        doubt = f"the statistic was not finite on {draws.size - known.size} of {draws.size} resamples"
     # An interval by quantiles of a skewed statistic may leave the value out; it is then stretched to it.
     low, high = min(float(low), value), max(float(high), value)
-    return Estimate(value, low, high, k, method, level, unit=unit, bounds=bounds, doubt=doubt if k < 8 else "")
+    return Estimate(value, low, high, k, method, level, unit=unit, bounds=bounds, doubt=doubt)
 
 
 def _parts(total: int, size: int) -> Iterator[slice]:

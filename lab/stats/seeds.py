@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.stats.checks import pair, row
-from lab.stats.correlations import pearson
-from lab.stats.resampling import reweighted
+from lab.stats.correlations import pair_moments, pearson, weighted_r
+from lab.stats.resampling import mean_of_finite, reweighted
 from lab.stats.shares import wilson
 from lab.stats.threads import one_thread
 
@@ -66,14 +66,10 @@ def _drawn(
     method: str,
     undefined: str,
 ) -> Estimate:
-    """A statistic of weighted tasks, by bootstrap; in doubt where it is undefined, be it on a resample."""
-    value = float(of(np.ones((1, n)))[0])
-    if not np.isfinite(value):
+    """A statistic of weighted tasks, by bootstrap; in doubt where it is undefined."""
+    if not np.isfinite(of(np.ones((1, n)))[0]):
         return Estimate(0.0, *bounds, n, method, level, bounds=bounds, doubt=undefined)
-    try:
-        found = reweighted(of, n, seed=seed, level=level, bounds=bounds)
-    except ValueError as error:
-        return Estimate(value, *bounds, n, method, level, bounds=bounds, doubt=str(error))
+    found = reweighted(of, n, seed=seed, level=level, bounds=bounds)
     return replace(found, method=f"{method}, {found.method}")
 
 
@@ -123,7 +119,7 @@ def cross_seed(ratings: ArrayLike, *, least: int = 10, seed: int = 0, level: flo
     seed
         Of the bootstrap. A resample keeps the ranks that Spearman's correlation has on all tasks.
 
-    Raises ValueError for fewer than two tasks or seeds.
+    In doubt where two seeds gave the same ratings of all tasks. Raises ValueError for fewer than two tasks or seeds.
 
         >>> found = cross_seed(np.arange(20.0)[:, None] + [[0, 1, 0], [0, 0, 3]] * 10)
         >>> found.pearson.round(3).tolist(), found.n_undefined
@@ -144,14 +140,16 @@ def cross_seed(ratings: ArrayLike, *, least: int = 10, seed: int = 0, level: flo
         a, b = x[both, one], x[both, two]
         for kind, (left, right) in enumerate(((a, b), (rankdata(a), rankdata(b)))):
             r[kind, at] = pearson(left, right)
-            moments[kind, both, at] = _moments(left, right)
+            moments[kind, both, at] = pair_moments(left, right)
     defined = np.isfinite(r[0])
     undefined = f"no pair of seeds has a correlation: all of {len(pairs)} have constant ratings or few common tasks"
 
     def mean_of(kind: int, name: str) -> Estimate:
         kept = np.ascontiguousarray(moments[kind][:, defined])
-        return _drawn(lambda w: _mean_r(w, kept), len(x), seed, level, (-1, 1), name, undefined)
+        found = _drawn(lambda w: _mean_r(w, kept), len(x), seed, level, (-1, 1), name, undefined)
+        return replace(found, doubt=found.doubt or copied)
 
+    copied = _copies(x)
     stds = [float(side[defined].std(ddof=1)) if defined.sum() > 1 else float("nan") for side in r]
     return CrossSeed(
         pairs,
@@ -167,33 +165,18 @@ def cross_seed(ratings: ArrayLike, *, least: int = 10, seed: int = 0, level: flo
     )
 
 
-def _moments(x: np.ndarray, y: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-    """[n, 6] what a weighted Pearson is made of: 1, x, y, xx, yy, xy, centred and scaled; 0 in rows not kept."""
-    sides = []
-    for side in (x, y):
-        centred = side - side.mean()
-        deviation = centred.std()
-        sides.append(centred / deviation if deviation > 0 else centred)
-    a, b = sides
-    found = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1)
-    return found if kept is None else found * kept[:, None]
-
-
-def _r(sums: np.ndarray) -> np.ndarray:
-    """[..., 6] weighted sums of `_moments` to Pearson's r [...]; NaN where a side has no spread."""
-    w, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    spread = (w * xx - x * x), (w * yy - y * y)
-    live = (spread[0] > 1e-12 * w * w) & (spread[1] > 1e-12 * w * w)
-    root = np.sqrt(np.where(live, spread[0] * spread[1], np.nan))
-    return np.asarray((w * xy - x * y) / root)
+def _copies(ratings: np.ndarray) -> str:
+    """Why [tasks, seeds] can decide nothing where two seeds rated all tasks the same, and not all alike."""
+    for one, two in combinations(range(ratings.shape[1]), 2):
+        a, b = ratings[:, one], ratings[:, two]
+        if np.array_equal(a, b, equal_nan=True) and np.nanmin(a) < np.nanmax(a):
+            return f"seeds {one} and {two} rated all tasks the same; is one a copy, or the temperature 0?"
+    return ""
 
 
 def _mean_r(w: np.ndarray, moments: np.ndarray) -> np.ndarray:
     """[m] the mean over pairs of the correlations of tasks weighted [m, tasks]; of `moments` [tasks, pairs, 6]."""
-    r = _r((w @ moments.reshape(len(moments), -1)).reshape(len(w), -1, 6))
-    known = np.isfinite(r)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, r, 0).sum(1) / known.sum(1))
+    return mean_of_finite(weighted_r((w @ moments.reshape(len(moments), -1)).reshape(len(w), -1, 6)))
 
 
 # Tasks that are not at the mode --------------------------------------------------------------------------
@@ -249,7 +232,7 @@ def informative_correlation(
 
     With three seeds or more, `informative_correlation_by_third` needs no null.
 
-    Raises ValueError for rows that do not match, or NaN.
+    In doubt where the two are the same. Raises ValueError for rows that do not match, or NaN.
 
         >>> found = informative_correlation([5, 5, 4, 5, 2, 5, 1, 3], [5, 4, 4, 5, 1, 5, 2, 3])
         >>> round(found.r, 3), found.mode, round(found.discrimination.value, 3)
@@ -262,14 +245,14 @@ def informative_correlation(
     share = discrimination_rate(x, y, level=level)
     # Both sides in standard deviations: correlations do not change, and sums keep their digits.
     a, b = ((side - side.mean()) / (side.std() or 1.0) for side in (x, y))
-    inside = _moments(a, b, kept)
+    inside = pair_moments(a, b, kept)
     margins = np.stack([a, a * a, at_x, a * at_x, a * a * at_x, b, b * b, at_y, b * at_y, b * b * at_y], axis=1)
 
     def excess(w: np.ndarray) -> np.ndarray:
         mx, mxx, px, dx, dxx, my, myy, py, dy, dyy = (w @ margins / w.sum(1, keepdims=True)).T
         # Moments of the kept tasks if the seeds were independent: all, less those where both are modal.
         parts = [1 - px * py, mx - dx * py, my - px * dy, mxx - dxx * py, myy - px * dyy, mx * my - dx * dy]
-        return np.asarray(_r(w @ inside) - _r(np.stack(parts, axis=-1)))
+        return np.asarray(weighted_r(w @ inside) - weighted_r(np.stack(parts, axis=-1)))
 
     r = float(pearson(x[kept], y[kept])) if kept.sum() >= 2 else float("nan")
     if not np.isfinite(r):
@@ -283,6 +266,8 @@ def informative_correlation(
     p = float((1 + (np.abs(drawn - centre) >= abs(r - centre) * (1 - 1e-9)).sum()) / (1 + drawn.size))
     low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
     over = _drawn(excess, n, seed, level, (-2, 2), "excess over independence", "there is no null to compare with")
+    if copied := _copies(np.stack([x, y], axis=1)):
+        over = replace(over, doubt=copied)
     if not over.doubt:
         tails = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         ends = min(over.low, r - float(tails[1])), max(over.high, r - float(tails[0]))
@@ -304,7 +289,7 @@ def _permuted(
         dy, dxy = (paired * modal @ of_x[:, :2]).T
         dyy = paired**2 * modal @ of_x[:, 0]
         sums = [n - count, x.sum() - dx, y.sum() - dy, (x * x).sum() - dxx, (y * y).sum() - dyy, paired @ x - dxy]
-        found.append(_r(np.stack(sums, axis=-1)))
+        found.append(weighted_r(np.stack(sums, axis=-1)))
     return np.concatenate(found)
 
 
@@ -322,10 +307,10 @@ def informative_correlation_by_third(ratings: ArrayLike, seed: int = 0, *, level
     seed
         Of the bootstrap over tasks.
 
-    In doubt where no pair has two tasks that differ, and where chance alone would put fewer than five of the
-    chosen tasks off the mode in both seeds. Measured on independent seeds with a mode of 80 % at the end of
-    the scale, 1500 tasks: the interval lies above 0 in 3 % of tables and below 0 in 8 %, so a negative
-    correlation needs more than this. Raises ValueError for fewer than three seeds, or NaN.
+    In doubt where no pair has two tasks that differ, where two seeds rated all tasks the same, and where chance
+    alone would put fewer than five of the chosen tasks off the mode in both seeds. Measured on independent seeds
+    with a mode of 80 % at the end of the scale, 1500 tasks: the interval lies above 0 in 3 % of tables and below 0
+    in 8 %, so a negative correlation needs more than this. Raises ValueError for fewer than three seeds, or NaN.
 
         >>> ratings = [[5, 5, 5], [4, 3, 4], [5, 5, 4], [1, 2, 1], [2, 2, 2], [5, 5, 5], [3, 4, 3], [5, 4, 5]]
         >>> round(informative_correlation_by_third(ratings).value, 3)
@@ -341,12 +326,14 @@ def informative_correlation_by_third(ratings: ArrayLike, seed: int = 0, *, level
         for third in range(x.shape[1])
         for one, two in combinations([s for s in range(x.shape[1]) if s != third], 2)
     ]
-    moments = np.stack([_moments(x[:, one], x[:, two], off[:, third]) for third, one, two in triples], axis=1)
+    moments = np.stack([pair_moments(x[:, one], x[:, two], off[:, third]) for third, one, two in triples], axis=1)
     undefined = "no pair of seeds varies over the tasks that a third seed chooses"
     method = "chosen by a third seed"
     found = _drawn(lambda w: _mean_r(w, moments), len(x), seed, level, (-1, 1), method, undefined)
     sizes = np.maximum(off.sum(0), 1)
     both = float(np.mean([(off[off[:, c], a].sum() * off[off[:, c], b].sum()) / sizes[c] for c, a, b in triples]))
+    if not found.doubt and (copied := _copies(x)):
+        return replace(found, doubt=copied)
     if both < _LEAST_BOTH and found.doubt != undefined:
         doubt = f"of the chosen tasks only {both:.1f} would be off the mode in both seeds by chance, not {_LEAST_BOTH}"
         return replace(found, doubt=doubt)

@@ -35,6 +35,10 @@ def wilson(
     level
         Coverage.
 
+    Of fewer than 5 units in doubt: 4 of 4 lie wholly above a share of 0.5 by it, which happens in 6.3 % of experiments.
+    A bar nearer to 0 or 1 than a few units in n is for `clopper_pearson`: one success of n lies wholly above 0.17 / n
+    by Wilson's interval, and 16 % of experiments with that share have one.
+
     Raises ValueError for no units, or a count that is none or outside 0 to n.
 
         >>> print(wilson(81, 263))
@@ -45,7 +49,8 @@ def wilson(
     tail = upper(level)
     if groups is None:
         k, n = _count(successes, n)
-        return Estimate(k / n, *_score(k, n, float(ndtri(tail))), n, "Wilson", level, unit="%", bounds=(0, 1))
+        ends, doubt = _score(k, n, float(ndtri(tail))), too_few(n, "units")
+        return Estimate(k / n, *ends, n, "Wilson", level, unit="%", bounds=(0, 1), doubt=doubt)
     told = flags(successes, "successes")
     units, member = clusters(groups, told.size)
     share = float(told.mean())
@@ -143,7 +148,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.9
     low = difference - np.sqrt(max(low1**2 - 2 * phi * low1 * high2 + high2**2, 0))
     high = difference + np.sqrt(max(low2**2 - 2 * phi * low2 * high1 + high1**2, 0))
     p = min(2 * float(bdtr(min(n10, n01), n10 + n01, 0.5)), 1.0)
-    return Estimate(difference, low, high, n, "Newcombe paired", level, p=p, unit="%", bounds=(-1, 1))
+    doubt = too_few(n, "pairs")
+    return Estimate(difference, low, high, n, "Newcombe paired", level, p=p, unit="%", bounds=(-1, 1), doubt=doubt)
 
 
 def unpaired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Estimate:
@@ -163,4 +169,5 @@ def unpaired_difference(first: ArrayLike, second: ArrayLike, *, level: float = 0
     low = difference - np.hypot(one.value - one.low, two.high - two.value)
     high = difference + np.hypot(one.high - one.value, two.value - two.low)
     p = fisher_exact([[int(a.sum()), int((~a).sum())], [int(b.sum()), int((~b).sum())]]).pvalue
-    return Estimate(difference, low, high, one.n + two.n, "Newcombe", level, p=float(p), unit="%", bounds=(-1, 1))
+    n, doubt = one.n + two.n, one.doubt or two.doubt
+    return Estimate(difference, low, high, n, "Newcombe", level, p=float(p), unit="%", bounds=(-1, 1), doubt=doubt)

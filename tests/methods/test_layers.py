@@ -90,3 +90,15 @@ def test_the_plot_marks_the_best_pair():
     found.plot(ax)
     assert ax.get_title().startswith("Layers 3 and 1")
     assert "corrected p = 0.0196" in ax.get_title()
+
+
+def test_a_pair_that_massive_dimensions_alone_make_alike_decides_nothing():
+    """The same dimension of 100 times the spread in one layer of each: the best pair, and nothing else is shared."""
+    xs, ys = layers(count=(3, 3))
+    xs[:, 1, 4] = ys[:, 2, 9] = 100 * np.random.default_rng(1).normal(size=len(xs))
+    found = search(xs, ys, permutations=100)
+    assert found.best == (1, 2)
+    assert found.percentile.value == 1
+    for verdict in (found.percentile > 0.95, found.excess > 0):
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert "massive dimensions [4] of the first and [9] of the second" in verdict.reason

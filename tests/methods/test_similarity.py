@@ -209,3 +209,13 @@ def test_groups_of_unlike_size_are_paired_whole():
     assert Families.of(member).partners(np.array([1, 2, 0])).tolist() == [3, 4, 3, 5, 5, 0]
     even = Families.of(np.repeat(np.arange(5), 3)).partners(np.array([4, 0, 1, 2, 3]))
     assert sorted(even) == list(range(15))
+
+
+def test_two_held_out_texts_decide_nothing_and_are_no_error():
+    """Half of the resamples are of one text twice, on which no correlation is defined."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(20, 2))
+    x, y = (truth @ rng.normal(size=(2, 4)) + 0.1 * rng.normal(size=(20, 4)) for _ in range(2))
+    found = similarity.ridge_correlation(x, y, test_share=0.1)
+    assert (found.r > 0).outcome == "INCONCLUSIVE"
+    assert "2 groups is too narrow" in found.r.doubt or "2 units is too narrow" in found.r.doubt

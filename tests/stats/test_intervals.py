@@ -132,6 +132,31 @@ def test_a_bootstrap_is_the_same_for_a_seed():
     assert reweighted(lambda w: w @ x / w.sum(1), 10, seed=5) == reweighted(lambda w: w @ x / w.sum(1), 10, seed=5)
 
 
+def test_a_statistic_undefined_on_some_resamples_decides_nothing():
+    """The variance of two values is 0 where one of them is drawn alone, and so is what it is divided by."""
+    x = np.array([0.0] * 11 + [1.0])
+
+    def skewness(w):
+        mean = w @ x / w.sum(1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (w @ x**3 / w.sum(1) - mean**3) / (w @ x**2 / w.sum(1) - mean**2) ** 1.5
+
+    verdict = reweighted(skewness, 12, seed=0) > -100
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert "not finite on" in verdict.reason
+    assert "of 2000 resamples" in verdict.reason
+
+
+def test_a_handful_of_units_decides_no_share():
+    """Four of four are wholly above one half by Wilson, and come up in one of sixteen experiments."""
+    four = wilson(4, 4)
+    assert four.low > 0.5
+    for verdict in (four > 0.5, paired_difference([1], [0]) > -0.9, unpaired_difference([1] * 4, [0] * 40) > 0):
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert "an interval needs 5" in verdict.reason
+    assert (wilson(5, 5) > 0.5).outcome == "PASS"
+
+
 def test_a_bootstrap_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="two groups"):
         reweighted(lambda w: w.sum(1), 4, groups=[1, 1, 1, 1], seed=0)
@@ -448,8 +473,8 @@ def test_a_bootstrap_of_five_decides_nothing_and_would_pass_falsely():
     assert naive > 0.05 * 400
     assert passed == 0
     assert "5 groups is too narrow" in e.doubt
-    assert "7 units" in reweighted(lambda w: w @ np.arange(7.0) / w.sum(1), 7, seed=0).doubt
-    assert not bootstrap(np.arange(8.0)).doubt
+    assert "11 units" in reweighted(lambda w: w @ np.arange(11.0) / w.sum(1), 11, seed=0).doubt
+    assert not bootstrap(np.arange(12.0)).doubt
 
 
 UNEQUAL = [max(1, 60 // (i + 1)) for i in range(30)]

@@ -319,6 +319,19 @@ def test_fewer_than_two_kept_tasks_or_a_constant_seed_have_no_correlation(first,
     assert (found.excess > -1).outcome == "INCONCLUSIVE"
 
 
+def test_a_copied_seed_decides_nothing():
+    """A run that was read twice, or one without randomness, correlates with itself."""
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(1, 6, size=(2, 60)).astype(float)
+    ratings = np.stack([one, other, one], axis=1)
+    found = cross_seed(ratings)
+    for e in (found.mean, found.mean_spearman, informative_correlation_by_third(ratings)):
+        assert "seeds 0 and 2 rated all tasks the same" in (e > -0.5).reason
+        assert (e > -0.5).outcome == "INCONCLUSIVE"
+    assert (informative_correlation(one, one).excess > 0).outcome == "INCONCLUSIVE"
+    assert not cross_seed(ratings[:, :2]).mean.doubt
+
+
 def test_a_third_seed_that_chooses_little_decides_nothing():
     e = informative_correlation_by_third(independent(3, tasks=100))
     assert "off the mode in both" in e.doubt
