@@ -59,9 +59,10 @@ def load(
     Parameters
     ----------
     name_or_path
-        An organism or a variant of one (as "clinic-llama+to-b"), a folder of `save_pretrained()`, a hub name,
-        `untrained:` and any of them, or `openai:` and the name of a model behind an OpenAI-compatible API. The last
-        gives an `ApiSubject`: it can `chat` and `choose`, and anything that needs activations is an error.
+        An organism or a variant of one (as "clinic-llama+to-b"), a folder of `save_pretrained()`, a hub name
+        or its short form (as "pythia-70m"), `untrained:` and any of them, or `openai:` and the name of a model behind
+        an OpenAI-compatible API. The last gives an `ApiSubject`: it can `chat` and `choose`, and anything that needs
+        activations is an error.
     device
         "cpu", "cuda", "cuda:1"; "auto" is the first GPU where there is one, and the CPU where the model does not fit
         on it, which the subject's notes say.

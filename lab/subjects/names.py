@@ -13,6 +13,28 @@ from lab import shipped
 UNTRAINED = "untrained:"
 """`untrained:NAME` is NAME's twin: same architecture and tokenizer, fresh weights of a fixed seed."""
 
+LADDERS = tuple(
+    line.split()
+    for line in (
+        "openai-community/gpt2-xl openai-community/gpt2-large openai-community/gpt2-medium openai-community/gpt2 "
+        "EleutherAI/pythia-70m",
+        "EleutherAI/pythia-12b EleutherAI/pythia-6.9b EleutherAI/pythia-2.8b EleutherAI/pythia-1.4b "
+        "EleutherAI/pythia-1b EleutherAI/pythia-410m EleutherAI/pythia-160m EleutherAI/pythia-70m "
+        "EleutherAI/pythia-14m",
+        "facebook/opt-66b facebook/opt-30b facebook/opt-13b facebook/opt-6.7b facebook/opt-2.7b facebook/opt-1.3b "
+        "facebook/opt-350m facebook/opt-125m",
+        "google/gemma-3-27b-it google/gemma-3-12b-it google/gemma-3-4b-it google/gemma-3-1b-it google/gemma-3-270m-it",
+        "meta-llama/Llama-3.1-70B-Instruct meta-llama/Llama-3.1-8B-Instruct meta-llama/Llama-3.2-3B-Instruct "
+        "meta-llama/Llama-3.2-1B-Instruct",
+        "Qwen/Qwen2.5-72B-Instruct Qwen/Qwen2.5-32B-Instruct Qwen/Qwen2.5-14B-Instruct Qwen/Qwen2.5-7B-Instruct "
+        "Qwen/Qwen2.5-3B-Instruct Qwen/Qwen2.5-1.5B-Instruct Qwen/Qwen2.5-0.5B-Instruct",
+    )
+)
+"""Families on the hub, each from its largest model down."""
+
+_FULL = {full.rpartition("/")[2]: full for ladder in LADDERS for full in ladder}
+"""Hub names by the short ones in common use, as gpt2, pythia-70m and opt-125m."""
+
 MODEL_OPTIONS: dict[str, type] = {
     "device": str,
     "dtype": str,
@@ -79,13 +101,18 @@ def place(home: Path, name: str, *, control: bool) -> Path:
 
 
 def resolve(name: str) -> tuple[str, Path | None]:
-    """Where the weights of a subject are, and its adapter: the folders of an organism, or the name itself.
+    """Where the weights of a subject are, and its adapter: an organism's folders, a hub name, or the name itself.
 
-    A leading `untrained:` stays.
+    Short names of the families in `LADDERS` become hub names where no folder is called so. A leading `untrained:`
+    stays.
+
+    >>> resolve("untrained:pythia-70m")
+    ('untrained:EleutherAI/pythia-70m', None)
     """
     prefix = UNTRAINED if name.startswith(UNTRAINED) else ""
     bare = name.removeprefix(prefix)
     if bare in variants():
         return prefix + str(folder(bare.split("+")[0])), folder(bare)
-    known = bare in organisms() or bare in controls()
-    return prefix + (str(folder(bare)) if known else bare), None
+    if bare in organisms() or bare in controls():
+        return prefix + str(folder(bare)), None
+    return prefix + (bare if Path(bare).is_dir() else _FULL.get(bare, bare)), None

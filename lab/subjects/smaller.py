@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from lab.subjects.names import UNTRAINED, organisms
-
-LADDERS = (
-    "openai-community/gpt2-xl openai-community/gpt2-large openai-community/gpt2-medium openai-community/gpt2 "
-    "EleutherAI/pythia-70m",
-    "gpt2-xl gpt2-large gpt2-medium gpt2 EleutherAI/pythia-70m",
-    "EleutherAI/pythia-12b EleutherAI/pythia-6.9b EleutherAI/pythia-2.8b EleutherAI/pythia-1.4b EleutherAI/pythia-1b "
-    "EleutherAI/pythia-410m EleutherAI/pythia-160m EleutherAI/pythia-70m EleutherAI/pythia-14m",
-    "facebook/opt-66b facebook/opt-30b facebook/opt-13b facebook/opt-6.7b facebook/opt-2.7b facebook/opt-1.3b "
-    "facebook/opt-350m facebook/opt-125m",
-    "google/gemma-3-27b-it google/gemma-3-12b-it google/gemma-3-4b-it google/gemma-3-1b-it google/gemma-3-270m-it",
-    "meta-llama/Llama-3.1-70B-Instruct meta-llama/Llama-3.1-8B-Instruct meta-llama/Llama-3.2-3B-Instruct "
-    "meta-llama/Llama-3.2-1B-Instruct",
-    "Qwen/Qwen2.5-72B-Instruct Qwen/Qwen2.5-32B-Instruct Qwen/Qwen2.5-14B-Instruct Qwen/Qwen2.5-7B-Instruct "
-    "Qwen/Qwen2.5-3B-Instruct Qwen/Qwen2.5-1.5B-Instruct Qwen/Qwen2.5-0.5B-Instruct",
-)
-"""Families on the hub, each from its largest model down."""
+from lab.subjects.names import LADDERS, UNTRAINED, organisms, resolve
 
 
 def smaller(name: str) -> str | None:
@@ -27,13 +11,12 @@ def smaller(name: str) -> str | None:
     >>> smaller("openai-community/gpt2")
     'EleutherAI/pythia-70m'
     """
-    bare = name.removeprefix(UNTRAINED)
+    bare = resolve(name)[0].removeprefix(UNTRAINED)
     for ladder in LADDERS:
-        _, found, below = f" {ladder} ".partition(f" {bare} ")
-        if found and below.strip():
-            return below.split()[0]
+        if bare in ladder[:-1]:
+            return ladder[ladder.index(bare) + 1]
     known = organisms()
-    return None if bare.startswith(known) else next(iter(known), None)
+    return None if name.removeprefix(UNTRAINED).startswith(known) else next(iter(known), None)
 
 
 def ways_out(name: str, device: str) -> str:

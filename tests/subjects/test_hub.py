@@ -13,6 +13,7 @@ import pytest
 
 from lab.organisms import folder
 from lab.subjects import hub
+from lab.subjects.names import resolve
 from tests.subjects.hub_server import Hub
 
 NAME, TOKEN = "clinic/tiny", "hf_a-secret-that-nobody-may-see"
@@ -129,3 +130,31 @@ def test_pauses_are_those_that_the_hub_asks_for():
     assert 30 < pause(1, retry_after=formatdate(time.time() + 40, usegmt=True)) <= 40
     assert pause(3, retry_after="soon") == 4
     assert pause(1, ratelimit='"api";r=0;t=55') == 55
+
+
+def test_a_short_name_asks_the_hub_for_the_full_one(asked):
+    """As the plan names its models: gpt2, pythia-70m, pythia-160m, opt-125m."""
+    server = Hub("EleutherAI/pythia-70m", folder("clinic-neox"))
+    code = "from lab.subjects import locate\nprint(json.dumps([locate('pythia-70m'), locate('untrained:pythia-70m')]))"
+    assert asked(code, server) == ["EleutherAI/pythia-70m"] * 2
+    assert any(path.startswith("/api/models/EleutherAI/pythia-70m") for _, path, _ in server.seen)
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("gpt2", "openai-community/gpt2"),
+        ("pythia-160m", "EleutherAI/pythia-160m"),
+        ("untrained:opt-125m", "untrained:facebook/opt-125m"),
+        ("Qwen2.5-0.5B-Instruct", "Qwen/Qwen2.5-0.5B-Instruct"),
+        ("somebody/gpt2", "somebody/gpt2"),
+    ],
+)
+def test_short_names_are_those_in_common_use(short, full):
+    assert resolve(short) == (full, None)
+
+
+def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
+    (tmp_path / "gpt2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve("gpt2") == ("gpt2", None)

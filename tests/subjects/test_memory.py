@@ -192,6 +192,7 @@ def test_one_prompt_too_many_for_the_gpu_names_the_cpu_and_a_smaller_model(short
     ("name", "less"),
     [
         ("EleutherAI/pythia-1b", "EleutherAI/pythia-410m"),
+        ("pythia-1b", "EleutherAI/pythia-410m"),
         ("untrained:openai-community/gpt2-xl", "openai-community/gpt2-large"),
         ("EleutherAI/pythia-14m", "clinic-gemma"),
         ("somebody/a-model", "clinic-gemma"),
