@@ -51,6 +51,7 @@ def load(
     adapter: str | Path | None = None,
     device_map: str | dict[str, Any] | None = None,
     revision: str | None = None,
+    batch_size: int | None = None,
     trust_remote_code: bool = False,
     **server: Any,
 ) -> Subject:
@@ -77,6 +78,8 @@ def load(
         A LoRA adapter (a peft folder or hub name) to attach and turn on.
     device_map
         Spreads the layers over devices through accelerate, as "auto", "balanced" or a dict of modules.
+    batch_size
+        At most so many rows are run at once; by default as many as `tokens_per_batch` allows.
     revision, trust_remote_code
         As in transformers; remote code is off unless asked for.
     **server
@@ -131,6 +134,7 @@ def load(
     finally:
         if loud:
             transformers.utils.logging.enable_progress_bar()
+    subject.batch_size = batch_size
     if own is not None and not untrained:
         subject.add_adapter(own, own.name)
     if adapter is not None:

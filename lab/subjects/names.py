@@ -42,6 +42,7 @@ MODEL_OPTIONS: dict[str, type] = {
     "adapter": str,
     "device_map": str,
     "revision": str,
+    "batch_size": int,
     "trust_remote_code": bool,
 }
 """What `load` takes for a Hugging Face model beside its name."""
@@ -60,7 +61,7 @@ def options_for(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Those of the options that `load` takes for this subject. An untrained twin has no weights to quantize."""
     if name.startswith("openai:"):
         return {key: value for key, value in options.items() if key in SERVER_OPTIONS}
-    plain = ("device", "dtype", "revision", "trust_remote_code")
+    plain = ("device", "dtype", "revision", "batch_size", "trust_remote_code")
     known = plain if name.startswith(UNTRAINED) else tuple(MODEL_OPTIONS)
     return {key: value for key, value in options.items() if key in known}
 

@@ -28,7 +28,8 @@ TOKENS_PER_BATCH = 8192
 class Runner:
     """A model that is never changed, and what has to be known to run it.
 
-    `tokens_per_batch` bounds a batch; when memory runs out it is halved, for good, and `notes` says so.
+    `tokens_per_batch` bounds a batch; when memory runs out it is halved, for good, and `notes` says so. `batch_size`,
+    where it is not None, bounds its rows.
     """
 
     def __init__(self, model: Any, tokenizer: Any, anatomy: Anatomy, name: str) -> None:
@@ -36,6 +37,7 @@ class Runner:
         self.tokenizer, self.anatomy, self.name = tokenizer, anatomy, name
         self.side: Side = "left"
         self.tokens_per_batch = TOKENS_PER_BATCH
+        self.batch_size: int | None = None
         self.notes: list[str] = []
         self.mixes: dict[str, bool] = {}
         config = text_config(model)
@@ -161,7 +163,8 @@ class Runner:
         side: Side | None = None,
         divisible: bool = False,
     ) -> None:
-        """Calls `run` with indices of rows, longest first, at most `tokens_per_batch` padded tokens at once.
+        """Calls `run` with indices of rows, longest first, at most `tokens_per_batch` padded tokens and
+        `batch_size` rows at once.
 
         `doing` is what a user sees while it lasts, "" where `run` tells it itself.
         Each row counts `copies` times, and `more` tokens beside its own. Out of memory halves the batch and goes
@@ -176,6 +179,8 @@ class Runner:
         with telling as advance:
             while todo:
                 size = max(1, self.tokens_per_batch // ((len(rows[todo[0]]) + more) * copies))
+                if self.batch_size is not None:
+                    size = min(size, max(1, self.batch_size // copies))
                 chosen = todo[:size]
                 if not self.mixes[side or self.side] or self._depends_on_length(len(rows[chosen[0]]) + more):
                     chosen = [i for i in chosen if len(rows[i]) == len(rows[chosen[0]])]

@@ -43,6 +43,8 @@ class Subject(Sites):
         pad on the left whatever stands here, so that on the left a prompt is read as it is generated from.
     tokens_per_batch
         The largest batch, in padded tokens; halved when memory runs out.
+    batch_size
+        The largest batch, in rows; None, as it is at first, leaves it to `tokens_per_batch`.
     notes
         How the model had to be run: batches made smaller, a cache that could not be shared.
     """
@@ -68,6 +70,7 @@ class Subject(Sites):
         self._runner = Runner(self.model, self.tokenizer, self.anatomy, self.name)
         if before is not None:
             self._runner.side, self._runner.tokens_per_batch = before.side, before.tokens_per_batch
+            self._runner.batch_size = before.batch_size
             self._runner.notes = before.notes
 
     @property
@@ -101,6 +104,16 @@ class Subject(Sites):
         if tokens < 1:
             raise SubjectError(f"tokens_per_batch={tokens} is no batch; use at least 1")
         self._runner.tokens_per_batch = tokens
+
+    @property
+    def batch_size(self) -> int | None:
+        return self._runner.batch_size
+
+    @batch_size.setter
+    def batch_size(self, rows: int | None) -> None:
+        if rows is not None and rows < 1:
+            raise SubjectError(f"batch_size={rows} is no batch; use at least 1")
+        self._runner.batch_size = rows
 
     @property
     def shares_prefix(self) -> bool:

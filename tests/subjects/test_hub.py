@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab import hub as patience
 from lab.organisms import folder
-from lab.subjects import hub
 from lab.subjects.names import resolve
 from tests.subjects.hub_server import Hub
 
@@ -95,7 +95,7 @@ print(json.dumps([load("clinic/tiny").n_layers, load("untrained:clinic/tiny").n_
 def test_a_hub_that_never_gives_is_one_line(asked, tmp_path, status, said):
     server = Hub(NAME, folder("clinic-gpt2"), always=(status, NOW))
     assert asked(LINE, server, HF_HOME=str(tmp_path)) == [said, said]
-    assert len([path for _, path, _ in server.seen if NAME in path]) == 2 * hub.TRIES
+    assert len([path for _, path, _ in server.seen if NAME in path]) == 2 * patience.TRIES
     assert {token for *_, token in server.seen} == {None}
 
 
@@ -122,11 +122,11 @@ def test_pauses_are_those_that_the_hub_asks_for():
         error = OSError("no")
         error.__cause__ = ValueError("within")
         error.__cause__.response = SimpleNamespace(headers={k.replace("_", "-"): v for k, v in headers.items()})
-        return hub._pause(SimpleNamespace(attempt_number=tries, outcome=SimpleNamespace(exception=lambda: error)))
+        return patience.pause(SimpleNamespace(attempt_number=tries, outcome=SimpleNamespace(exception=lambda: error)))
 
     assert [pause(n) for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert pause(1, retry_after="17") == 17
-    assert pause(1, retry_after="100000") == hub.LONGEST
+    assert pause(1, retry_after="100000") == patience.LONGEST
     assert 30 < pause(1, retry_after=formatdate(time.time() + 40, usegmt=True)) <= 40
     assert pause(3, retry_after="soon") == 4
     assert pause(1, ratelimit='"api";r=0;t=55') == 55

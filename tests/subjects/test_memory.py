@@ -202,3 +202,16 @@ def test_one_prompt_too_many_for_the_gpu_names_the_cpu_and_a_smaller_model(short
 )
 def test_the_next_smaller_model_is_known(name, less):
     assert smaller(name) == less
+
+
+def test_a_batch_has_at_most_as_many_rows_as_was_asked_for():
+    """As the plan's --batch_size 8, 4 or 1; what is read stays the same."""
+    subject, seen = load("clinic-gpt2", batch_size=2), []
+    subject.model.register_forward_pre_hook(lambda _, __, given: seen.append(len(given["input_ids"])), with_kwargs=True)
+    found = subject.capture(ROWS, at=subject.resid_post()).array
+    assert max(seen) == 2
+    assert sum(seen) == len(ROWS)
+    subject.batch_size = None
+    np.testing.assert_allclose(found, subject.capture(ROWS, at=subject.resid_post()).array, atol=1e-4)
+    with pytest.raises(SubjectError, match="use at least 1"):
+        subject.batch_size = 0
