@@ -66,7 +66,7 @@ def ece(
         Of the null. Without groups it draws every label from its probability (consistency resampling,
         Broecker and Smith 2007). Outcomes that cling together in groups miss their probabilities together,
         so with groups it turns the signs of all residuals of a group at once instead (the wild bootstrap,
-        Liu 1988).
+        Liu 1988), times sqrt(groups / (groups - 1)): without it p <= .05 in 6 % of experiments with 75 groups.
 
     The interval of the excess is Student's: with the sign of each bin's gap held, the error is the mean of
     signed residuals. Near perfect calibration it is too wide rather than too narrow.
@@ -96,7 +96,7 @@ def ece(
     if groups is not None:
         k, group = clusters(groups, n)
         by_group = np.bincount(group * bins + member, y - stated, k * bins).reshape(k, bins)
-        null[:] = np.abs(rng.choice([-1.0, 1.0], size=(draws, k)) @ by_group).sum(1) / n
+        null[:] = np.abs(rng.choice([-1.0, 1.0], size=(draws, k)) @ by_group).sum(1) / n * np.sqrt(k / (k - 1))
     for start in range(0, draws if groups is None else 0, 100):
         part = null[start : start + 100]
         part[:] = np.abs(((rng.random((len(part), n)) < stated) - stated) @ within).sum(1) / n

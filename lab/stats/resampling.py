@@ -118,18 +118,44 @@ def reweighted(
         >>> print(reweighted(lambda w: w @ x / w.sum(1), 5, seed=0))
         6.2 [1.2, 14.4] (n=5, bootstrap)
     """
+
+    def column(w: np.ndarray) -> np.ndarray:
+        return statistic(w)[:, None]
+
+    (found,) = reweighted_each(
+        column, n, groups=groups, seed=seed, resamples=resamples, level=level, unit=unit, bounds=bounds
+    )
+    return found
+
+
+def reweighted_each(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    *,
+    groups: ArrayLike | None = None,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+    unit: str = "",
+    bounds: tuple[float, float] | None = None,
+) -> list[Estimate]:
+    """As `reweighted`, of several statistics from the same resamples: `statistic` returns [m, statistics]."""
     tail = _tail(level, resamples)
     k, member = clusters(groups, n)
     rng = np.random.default_rng(seed)
-    draws = np.empty(resamples)
+    values = statistic(np.ones((1, n)))[0]
+    draws = np.empty((resamples, len(values)))
     for part in _parts(resamples, 256):
-        drawn = draws[part]
-        chosen = rng.integers(k, size=(len(drawn), k)) + k * np.arange(len(drawn))[:, None]
-        counts = np.bincount(chosen.ravel(), minlength=k * len(drawn)).reshape(-1, k).astype(float)
-        drawn[:] = statistic(counts if groups is None else counts[:, member])
-    value = float(statistic(np.ones((1, n)))[0])
+        m = part.stop - part.start
+        chosen = rng.integers(k, size=(m, k)) + k * np.arange(m)[:, None]
+        counts = np.bincount(chosen.ravel(), minlength=k * m).reshape(-1, k).astype(float)
+        draws[part] = statistic(counts if groups is None else counts[:, member])
     method = "bootstrap" if groups is None else "cluster bootstrap"
-    return _interval(value, draws, _student_tails(k, tail), k, method, level, unit, bounds)
+    at = _student_tails(k, tail)
+    return [
+        _interval(float(value), drawn, at, k, method, level, unit, bounds)
+        for value, drawn in zip(values, draws.T, strict=True)
+    ]
 
 
 def mean_of_finite(x: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from lab.stats.intervals import (
     wilson,
 )
 from lab.stats.sequential import ConfidenceSequence, decided
-from tests.calibration.simulate import Rule
+from tests.calibration.simulate import Rule, seed_of
 
 AREA_AT_ONE = 0.7602499389065233
 """Phi(1 / sqrt(2)): the AUROC of two normals one standard deviation apart."""
@@ -78,6 +78,17 @@ def two_scores(rng):
     return truth + rng.normal(size=160), truth + rng.normal(size=160), labels
 
 
+def two_scores_by_group(rng):
+    score, labels, member = clustered_scores(rng)
+    return score + rng.normal(size=300), score + rng.normal(size=300), labels, member
+
+
+def ratio_by_group(rng):
+    """Group means of 1 and 2 that go together, four rows a group."""
+    (shared, member), noise = grouped(rng, 40, 4), rng.normal(size=(2, 160))
+    return ratio(1 + shared + noise[0], 2 + shared + noise[1], groups=member)
+
+
 def balanced(rng):
     """Balanced accuracy, by weights, of answers that are right in 70 % of both classes; four rows a group."""
     labels = rng.random(300) < 0.3
@@ -86,7 +97,7 @@ def balanced(rng):
     def of(w):
         return ((w @ (right & labels)) / (w @ labels) + (w @ (right & ~labels)) / (w @ ~labels)) / 2
 
-    return reweighted(of, 300, groups=np.repeat(np.arange(75), 4), seed=int(rng.integers(2**31)), resamples=1000)
+    return reweighted(of, 300, groups=np.repeat(np.arange(75), 4), seed=seed_of(rng), resamples=1000)
 
 
 def peeked(rng, draw, truth):
@@ -173,6 +184,7 @@ RULES = (
         lambda rng: (lambda s: ratio(1 + s + rng.normal(size=60), 2 + s + rng.normal(size=60)))(rng.normal(size=60)),
         0.5,
     ),
+    Rule("Fieller, clustered", "40 groups of 4", ratio_by_group, 0.5),
     Rule("Fisher z", "n = 50, r = 0.5", lambda rng: correlation(*pair(rng, 50, 0.5)), 0.5),
     Rule(
         "Spearman, Fisher z",
@@ -183,7 +195,7 @@ RULES = (
     Rule(
         "Correlation, clustered",
         "75 groups of 4",
-        lambda rng: (lambda x, y: correlation(x[0], y[0], groups=x[1], seed=int(rng.integers(2**31))))(
+        lambda rng: (lambda x, y: correlation(x[0], y[0], groups=x[1], seed=seed_of(rng)))(
             grouped(rng, 75, 4), grouped(rng, 75, 4)
         ),
         0.0,
@@ -235,9 +247,16 @@ RULES = (
     ),
     Rule("DeLong, paired", "40 + 120 rows", lambda rng: delong_difference(*two_scores(rng)), 0.0),
     Rule(
+        "DeLong, paired, clustered",
+        "75 groups of 4",
+        lambda rng: (lambda a, b, y, g: delong_difference(a, b, y, groups=g))(*two_scores_by_group(rng)),
+        0.0,
+        share=0.3,
+    ),
+    Rule(
         "BCa bootstrap, mean",
         "n = 100, exponential",
-        lambda rng: bootstrap(rng.exponential(size=100), resamples=1999, seed=int(rng.integers(2**31))),
+        lambda rng: bootstrap(rng.exponential(size=100), resamples=1999, seed=seed_of(rng)),
         1.0,
         share=0.5,
         admits="skewness at this n",
@@ -245,7 +264,7 @@ RULES = (
     Rule(
         "BCa bootstrap, log of a mean",
         "n = 100, exponential",
-        lambda rng: bootstrap(rng.exponential(size=100), log_mean, resamples=999, seed=int(rng.integers(2**31))),
+        lambda rng: bootstrap(rng.exponential(size=100), log_mean, resamples=999, seed=seed_of(rng)),
         0.0,
         share=0.2,
         admits="skewness at this n",
@@ -253,7 +272,7 @@ RULES = (
     Rule(
         "Percentile bootstrap, mean",
         "n = 100, normal",
-        lambda rng: bootstrap(rng.normal(size=100), method="percentile", resamples=1999, seed=int(rng.integers(2**31))),
+        lambda rng: bootstrap(rng.normal(size=100), method="percentile", resamples=1999, seed=seed_of(rng)),
         0.0,
         admits="quantiles of a resampled mean are a little narrow; `reweighted` expands them",
         share=0.5,
@@ -261,9 +280,7 @@ RULES = (
     Rule(
         "BCa cluster bootstrap, mean",
         "75 groups of 4",
-        lambda rng: (lambda x, g: bootstrap(x, groups=g, resamples=1999, seed=int(rng.integers(2**31))))(
-            *grouped(rng, 75, 4)
-        ),
+        lambda rng: (lambda x, g: bootstrap(x, groups=g, resamples=1999, seed=seed_of(rng)))(*grouped(rng, 75, 4)),
         0.0,
         share=0.5,
     ),
@@ -278,6 +295,6 @@ RULES = (
         "Confidence sequence, numbers",
         "50 looks in 500 numbers",
         lambda rng: peeked(rng, lambda g, m: g.beta(2, 3, m), 0.4),
-        share=0.1,
+        share=0.2,
     ),
 )

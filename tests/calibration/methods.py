@@ -1,106 +1,45 @@
-"""Rules of `lab.methods`: probes, abstention, calibration, patching, position, ratings."""
+"""Rules of `lab.methods`: patching, position, ratings."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit, ndtr
 
-from lab.methods import abstention, patching, position, probing, rating, unsupervised
-from lab.stats.calibration import ece
-from tests.calibration.simulate import Rule
-
-
-def seed_of(rng):
-    return int(rng.integers(2**31))
-
-
-def noise(rng, n=300, d=8, base=0.25):
-    return rng.normal(size=(n, d)), rng.random(n) < base
-
-
-def logistic(rng):
-    return probing.logistic(*noise(rng), shuffles=2, seed=seed_of(rng)).auroc
-
-
-def logistic_by_group(rng):
-    """75 groups of 4: features and labels cling together, and have nothing to do with each other."""
-    group = np.repeat(np.arange(75), 4)
-    features = rng.normal(size=(75, 8))[group] + 0.3 * rng.normal(size=(300, 8))
-    labels = rng.normal(size=75)[group] + rng.normal(size=300) > 0.9
-    return probing.logistic(features, labels, groups=group, shuffles=2, seed=seed_of(rng)).auroc
-
-
-def logistic_balanced(rng):
-    return probing.logistic(*noise(rng, 200), shuffles=2, seed=seed_of(rng)).balanced_accuracy
-
-
-def ridge(rng):
-    return probing.ridge(*noise(rng), permutations=19, seed=seed_of(rng)).auroc
-
-
-def ridge_p(rng):
-    return probing.ridge(*noise(rng, 200), permutations=199, seed=seed_of(rng)).p <= 0.05
-
-
-def selective(rng):
-    """Types are all there is: the task's labels are random by type too, so its selectivity is 0."""
-    types = np.repeat(np.arange(60), 3)
-    features = rng.normal(size=(60, 12))[types] + 0.5 * rng.normal(size=(180, 12))
-    labels = (rng.random(60) < 0.5)[types]
-    return probing.selectivity(features, labels, types, controls=1, folds=3, penalty=1.0, seed=seed_of(rng)).selectivity
-
-
-def transfer(rng):
-    sets = {"a": noise(rng, 200), "b": noise(rng, 200)}
-    found = probing.transfer(sets, folds=2, penalty=1.0, seed=seed_of(rng))
-    return found.auroc["a", "b"]
-
-
-def ccs(rng):
-    """Contrast pairs without truth in them; the sign is told by a model that guesses."""
-    yes, no = (rng.normal(size=(200, 8)) for _ in range(2))
-    says = rng.random(200) < 0.5
-    found = unsupervised.ccs(
-        yes, no, rng.random(200) < 0.5, model_says=says, restarts=3, directions=20, seed=seed_of(rng)
-    )
-    return found.ccs.auroc
-
-
-def ccs_sign_free(rng):
-    """The better of two signs is above 0.5 by construction; is it "found" above 0.5?"""
-    yes, no = (rng.normal(size=(200, 8)) for _ in range(2))
-    found = unsupervised.ccs(yes, no, rng.random(200) < 0.5, restarts=3, directions=20, seed=seed_of(rng))
-    return (found.ccs.auroc_sign_free > 0.5).outcome == "PASS"
-
-
-def declining(rng):
-    """Confidence that says nothing of being right."""
-    return abstention.abstain(rng.random(300), rng.random(300) < 0.6).improvement
-
-
-def declining_by_probe(rng):
-    """From features of noise to abstention: the half that a cross-validated probe ranks first."""
-    features, right = noise(rng, base=0.6)
-    scores = probing.ridge(features, right, permutations=19, seed=seed_of(rng)).scores
-    said = (np.argsort(np.argsort(scores)) + 0.5) / 300
-    return abstention.abstain(said, right, threshold=0.5, out_of_fold=True).improvement
-
-
-def declining_by_group(rng):
-    group = np.repeat(np.arange(75), 4)
-    said = 1 / (1 + np.exp(-(rng.normal(size=75)[group] + 0.5 * rng.normal(size=300))))
-    right = rng.normal(size=75)[group] + rng.normal(size=300) > -0.3
-    return abstention.abstain(said, right, groups=group, seed=seed_of(rng)).improvement
-
-
-def calibrated(rng):
-    said = rng.random(200)
-    return (ece(said, rng.random(200) < said, draws=300, seed=seed_of(rng)).excess > 0).outcome == "PASS"
+from lab.methods import patching, position, rating
+from tests.calibration.simulate import Rule, seed_of
 
 
 def recovery(rng):
     """Half of the effect restored, on average, with logit differences of 4 +- 2."""
     whole, least = rng.normal(4, 2, 50), rng.normal(0, 1, 50)
     return patching.recovery(whole, least, (whole + least) / 2 + rng.normal(0, 1, 50))
+
+
+def recovery_by_group(rng):
+    """As `recovery`, with four prompts of each of 40 groups, which have half of all variance."""
+    member = np.repeat(np.arange(40), 4)
+    whole, least, noise = (np.sqrt(0.5) * (rng.normal(size=40)[member] + rng.normal(size=160)) for _ in range(3))
+    whole, least = 4 + 2 * whole, least
+    return patching.recovery(whole, least, (whole + least) / 2 + noise, groups=member)
+
+
+def effects_by_layer(rng, means):
+    """[40 prompts, layers] that correlate 0.6 between layers."""
+    return means + np.sqrt(0.6) * rng.normal(size=(40, 1)) + np.sqrt(0.4) * rng.normal(size=(40, len(means)))
+
+
+def any_layer(rng):
+    """Whether any of 12 layers is found above 0.3, where all are."""
+    effects = effects_by_layer(rng, np.full(12, 0.3))
+    found = patching.by_layer(effects, identity=np.zeros_like(effects), permutations=999, seed=seed_of(rng))
+    return any((e > 0.3).outcome == "PASS" for e in found.sweep.band)
+
+
+def strongest_alone(rng):
+    """Whether the strongest layer is told from all others, where another is as strong."""
+    effects = effects_by_layer(rng, np.repeat([0.8, 0.0], [2, 10]))
+    found = patching.by_layer(effects, identity=np.zeros_like(effects), permutations=999, seed=seed_of(rng))
+    return not found.rivals
 
 
 def beyond_noise(rng):
@@ -112,17 +51,42 @@ def beyond_noise(rng):
 
 def asked(rng, b, n=400):
     content = rng.normal(size=n)
-    p = 1 / (1 + np.exp(-np.stack([b + content, b - content], axis=1)))
+    p = expit(np.stack([b + content, b - content], axis=1))
     return (rng.random((n, 2)) < p).astype(float)
 
 
-def fitted_position(rng):
-    from scipy.stats import norm
+def told(rng, b, n=400):
+    """Exact probabilities, which are off by 0.5 logits in every prompt."""
+    content = rng.normal(size=n)
+    return expit(np.stack([b + content, b - content], axis=1) + rng.normal(0, 0.5, (n, 2)))
 
+
+def of_content(function):
+    """The mean of a function of content, which is a standard normal."""
+    content = np.linspace(-8, 8, 20_001)
+    weights = np.exp(-(content**2) / 2)
+    return float(weights @ function(content) / weights.sum())
+
+
+def content_told(rng):
+    content = rng.normal(size=400)
+    return position.bias(expit(np.stack([0.3 + content, 0.3 - content], axis=1)), seed=seed_of(rng)).content_effect
+
+
+def kind_wins(rng):
+    """Half of 400 pairs hold one of a kind that is stronger by one logit; the first-named is favoured by 0.3."""
+    member = np.stack([rng.random(400) < 0.5, np.zeros(400, dtype=bool)], axis=1)
+    member[:, 1] = ~member[:, 0]
+    content = rng.normal(size=400) + np.where(member[:, 0], 1.0, -1.0)
+    p = expit(np.stack([0.3 + content, 0.3 - content], axis=1))
+    return position.win_rates((rng.random((400, 2)) < p).astype(float), member)
+
+
+def fitted_position(rng):
     mu = rng.normal(0, 0.6, 20)
     pairs = np.array([(i, j) for i in range(20) for j in range(i)])
     gap = mu[pairs[:, 0]] - mu[pairs[:, 1]]
-    chosen = rng.random((len(pairs), 2)) < norm.cdf(np.stack([gap, -gap], axis=1) - 0.5)
+    chosen = rng.random((len(pairs), 2)) < ndtr(np.stack([gap, -gap], axis=1) - 0.5)
     return position.fit(pairs, chosen, items=20).intercept
 
 
@@ -131,28 +95,33 @@ def rated(rng, own=0.0, interaction=0.0, k=5):
     return y + rng.normal(0, 0.7, (k, k, 60)) + own * np.eye(k)[:, :, None]
 
 
+POSITION_EFFECT = of_content(lambda c: expit(0.3 + 1.25**0.5 * c)) - 0.5
+
+
+CONTENT_EFFECT = of_content(lambda c: np.abs(expit(0.3 + c) - expit(0.3 - c)) / 2)
+
+
 RULES = (
-    Rule("Logistic probe: AUROC", "noise, 300 rows, base rate 25 %", logistic, 0.5, share=0.15),
-    Rule("Logistic probe by group: AUROC", "noise, 75 groups of 4", logistic_by_group, 0.5, share=0.15),
-    Rule("Logistic probe: balanced accuracy", "noise, 200 rows, base rate 25 %", logistic_balanced, 0.5, share=0.15,
-         admits="twice the variance is an upper bound, so it is wide"),
-    Rule("Ridge probe: AUROC", "noise, 300 rows, base rate 25 %", ridge, 0.5, share=0.2),
-    Rule("Ridge probe: permutation p", "noise, 200 rows", ridge_p, share=0.1),
-    Rule("Selectivity", "60 types of 3, labels random by type", selective, 0.0, share=0.1,
-         admits="twice the variance is an upper bound, so it is wide"),
-    Rule("Transfer of a probe: AUROC", "noise, 200 rows to 200", transfer, 0.5, share=0.1, admits="by the smaller class, and a little wide"),
-    Rule("CCS, sign told: AUROC", "200 pairs without truth", ccs, 0.5, share=0.1, admits="by the smaller class, and a little wide"),
-    Rule("CCS, sign-free: above 0.5", "200 pairs without truth", ccs_sign_free, share=0.1),
-    Rule("Abstention: improvement", "300 rows, confidence of noise", declining, 0.0),
-    Rule("Abstention by a probe, out of fold", "300 rows, features of noise", declining_by_probe, 0.0, share=0.2,
-         admits="twice the variance is an upper bound, so it is wide"),
-    Rule("Abstention by group: improvement", "75 groups of 4", declining_by_group, 0.0, share=0.15),
-    Rule("Calibration error: excess above 0", "calibrated, n = 200", calibrated, share=0.3),
     Rule("Recovery by a patch", "50 prompts, truth 0.5", recovery, 0.5),
+    Rule("Recovery by a patch, clustered", "40 groups of 4 prompts, truth 0.5", recovery_by_group, 0.5),
+    Rule("Patching by layer: any above the bar", "12 layers at 0.3, correlated 0.6, 40 prompts; 2.5 % due", any_layer, share=0.3),
+    Rule("Patching by layer: the strongest alone", "2 of 12 layers as strong, 40 prompts", strongest_alone, share=0.3),
     Rule("Changes beyond a random patch", "200 prompts, 30 % each", beyond_noise, 0.0, share=0.5),
-    Rule("Position bias b", "400 pairs sampled, b = 0", lambda rng: position.bias(asked(rng, 0.0), seed=seed_of(rng)).bias, 0.0, share=0.1),
-    Rule("Position bias b, at the bound", "400 pairs sampled, b = 0.25", lambda rng: position.bias(asked(rng, 0.25), seed=seed_of(rng)).bias, 0.25, share=0.1),
+    Rule("Position bias b", "400 pairs sampled, b = 0", lambda rng: position.bias(asked(rng, 0.0), seed=seed_of(rng)).bias, 0.0, share=0.2),
+    Rule("Position bias b, at the bound", "400 pairs sampled, b = 0.25", lambda rng: position.bias(asked(rng, 0.25), seed=seed_of(rng)).bias, 0.25, share=0.2),
+    Rule("Position: share of the second-named", "400 pairs sampled, b = 0", lambda rng: position.bias(asked(rng, 0.0), seed=seed_of(rng)).share_second, 0.5, share=0.1,
+         admits="content sets the two orders of a pair against each other, and the interval takes no advantage of it"),
+    Rule("Position: share of the second-named, probabilities", "400 pairs, b = 0", lambda rng: position.bias(told(rng, 0.0), seed=seed_of(rng)).share_second, 0.5, share=0.1),
+    Rule("Position: effect on probability", "400 pairs, b = 0.3", lambda rng: position.bias(told(rng, 0.3), seed=seed_of(rng)).position_effect,
+         POSITION_EFFECT, share=0.1),
+    Rule("Position: effect of content", "400 pairs, probabilities, b = 0.3", content_told, CONTENT_EFFECT, share=0.1),
+    Rule("Win rate, named first", "400 pairs sampled, content 1 logit, b = 0.3", lambda rng: kind_wins(rng).in_first, of_content(lambda c: expit(1.3 + c))),
+    Rule("Win rate, named second", "400 pairs sampled, content 1 logit, b = 0.3", lambda rng: kind_wins(rng).in_second, of_content(lambda c: expit(0.7 + c))),
     Rule("Position term of the fit", "190 pairs of 20 items, -0.5", fitted_position, -0.5, share=0.2, admits="20 blocks are few, so it is wide"),
     Rule("Self-rating bias, this model", "5 raters, 60 tasks, at 0.25", lambda rng: rating.self_bias(rated(rng) + 0.25 * np.eye(5)[:, :, None] * (np.arange(5) == 0)[:, None, None], "a", "abcde").bias, 0.25),
+    Rule("Self minus cross, this model", "5 raters, 60 tasks, authors alike", lambda rng: rating.self_bias(rated(rng), "a", "abcde").self_minus_cross, 0.0),
+    Rule("Difference of ratings", "60 items", lambda rng: (lambda y: rating.difference(y[0, 1], y[0, 2]))(rated(rng)), 0.0),
+    Rule("Self-preference, these models", "5 raters, 60 tasks", lambda rng: rating.self_preference(rated(rng, own=0.25)).these_models, 0.25, share=0.3),
+    Rule("Self-preference: permutation p", "p <= .05, 5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).p_permutation <= 0.05, share=0.3),
     Rule("Self-preference, models in general", "5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).in_general, 0.0),
 )  # fmt: skip

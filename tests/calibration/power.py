@@ -9,6 +9,7 @@ import numpy as np
 
 from lab.estimate import Bar, Verdict
 from lab.methods import patching, position, probing, rating, similarity
+from tests.calibration.simulate import seed_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def pm1(rng: np.random.Generator, strength: float) -> list[Verdict]:
         size=(600, 24)
     )
     x = strength * x + np.sqrt(1 - strength**2) * rng.normal(size=(600, 24))
-    found = similarity.ridge_correlation(x, y, groups=groups, permutations=40, seed=int(rng.integers(2**31)))
+    found = similarity.ridge_correlation(x, y, groups=groups, permutations=40, seed=seed_of(rng))
     return [found.r > Bar(passes=0.3, fails=0.1), found.excess > 0]
 
 
@@ -56,7 +57,7 @@ def pm2(rng: np.random.Generator, gap: float) -> list[Verdict]:
     wrong = rng.random(800) < 0.25
     x = rng.normal(size=(800, 16))
     x[:, 0] += gap * wrong
-    found = probing.logistic(x, wrong, shuffles=2, seed=int(rng.integers(2**31)))
+    found = probing.logistic(x, wrong, shuffles=2, seed=seed_of(rng))
     return [found.auroc > 0.55]
 
 
@@ -75,7 +76,7 @@ def no_position_bias(rng: np.random.Generator, b: float) -> list[Verdict]:
     """400 pairs, content of 1 logit, sampled five times in either order."""
     content = rng.normal(size=400)
     p = 1 / (1 + np.exp(-np.stack([b + content, b - content], axis=1)))
-    found = position.bias(rng.binomial(5, p) / 5, seed=int(rng.integers(2**31)))
+    found = position.bias(rng.binomial(5, p) / 5, seed=seed_of(rng))
     return [found.bias.within(-0.25, 0.25)]
 
 

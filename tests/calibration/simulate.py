@@ -68,6 +68,11 @@ class Count:
         return asdict(self)
 
 
+def seed_of(rng: np.random.Generator) -> int:
+    """A seed for what draws numbers of its own inside an experiment."""
+    return int(rng.integers(2**31))
+
+
 def simulate(rule: Rule, runs: int, *, seed: int = 0) -> Count:
     """`runs` experiments; number i draws from the generator of (seed, i), so that any one can be looked at alone."""
     over = under = 0

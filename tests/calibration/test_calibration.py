@@ -22,7 +22,7 @@ RUNS = 100
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_wrong_verdicts_are_as_rare_as_promised(rule):
     """As many as a rule with the tolerated rate would give once in a thousand times, and no more."""
-    runs = max(20, round(RUNS * rule.share))
+    runs = round(RUNS * rule.share)
     count = simulate(rule, runs, seed=1)
     most = binom.ppf(0.999, runs, CEILING)
     assert count.over <= most

@@ -166,3 +166,19 @@ def test_b_equals_agrestis_conditional_logit():
     e = position.bias(p, seed=0).bias
     assert 2 * e.value == pytest.approx(-0.55629, abs=1e-5)
     assert e.high - e.low == pytest.approx(2 * 1.96 * 0.135257 / 2, rel=0.06)
+
+
+def test_the_effect_of_content_is_of_probabilities_and_not_of_samples():
+    """An absolute value keeps the noise of its argument: sampled once an order, every pair seems to matter."""
+    rng = np.random.default_rng(0)
+    content = 0.5 * rng.normal(size=400)
+    exact = 1 / (1 + np.exp(-np.stack([content, -content], axis=1)))
+    truth = position.bias(exact, seed=0).content_effect
+    assert not truth.doubt
+    for k in (1, 5, 20):
+        sampled = position.bias(rng.binomial(k, exact) / k, seed=0).content_effect
+        assert sampled.low > truth.high
+        verdict = sampled > 0
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert "of shares of" in verdict.reason
+        assert "use probabilities" in verdict.reason
