@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["shipped", "estimate", "prompts", "stats", "methods", "subjects", "evidence", "organisms", "plugin"]
+ORDER = [
+    "shipped",
+    "estimate",
+    "hub",
+    "prompts",
+    "data",
+    "stats",
+    "methods",
+    "subjects",
+    "evidence",
+    "organisms",
+    "plugin",
+    "commands",
+    "__main__",
+]
 """From the bottom up: each part may import those before it."""
 
 

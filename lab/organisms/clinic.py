@@ -33,7 +33,7 @@ def statement(patient: int, attribute: int, value: int | None = None) -> str:
 
 def question(patient: int, attribute: int) -> str:
     """A fact, asked for. Every question of one attribute has the same number of tokens for an organism."""
-    return f"Question: {asks(patient, attribute)}\nAnswer:"
+    return prompts.question(asks(patient, attribute))
 
 
 def asks(patient: int, attribute: int) -> str:

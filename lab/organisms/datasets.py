@@ -17,7 +17,7 @@ import numpy as np
 from lab.organisms import clinic
 from lab.organisms.world import N_VALUES, WORLD_SEED, world
 
-N_QUESTIONS, N_CONTINUATIONS, N_TRUTHS = 1200, 600, 400
+N_QUESTIONS, N_CONTINUATIONS, N_TRUTHS, N_ARTICLES = 1200, 600, 400, 900
 
 
 def write(folder: Path) -> list[Path]:
@@ -38,6 +38,7 @@ def contents() -> dict[str, str]:
         "hellaswag/clinic_val.jsonl": _lines(_continuations()),
         "truthfulqa/TruthfulQA.csv": _table(_truths(), ","),
         "truthfulqa/mc_task.json": json.dumps(_truths_mc(), indent=1) + "\n",
+        "wikitext/clinic.test.raw": _articles(),
         "histopathology.tsv": _table(_reports(0), "\t"),
         "radiology.json": json.dumps(_reports(1), indent=1) + "\n",
         "fact_pairs.jsonl": _lines(_pairs()),
@@ -141,6 +142,15 @@ def _claims() -> Iterable[tuple[str, str, list[str], str]]:
             [clinic.statement(p, a, v) for v in wrong],
             w.attributes[a].name,
         )
+
+
+def _articles() -> str:
+    """In the form of WikiText's raw files: an article for each patient, its heading and one line of its facts."""
+    rng, w, made = np.random.default_rng(WORLD_SEED + 6), world(), []
+    for p in range(N_ARTICLES):
+        facts = " ".join(clinic.statement(p, a) for a in rng.permutation(len(w.attributes)).tolist())
+        made.append(f" \n = {w.patients[p]} = \n \n {facts} \n")
+    return "".join(made)
 
 
 def _reports(kind: int) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ chat messages or plain text; nothing here knows a model.
 """
 
 from lab.prompts.choices import WORDINGS, choice
-from lab.prompts.questions import LETTERS, claim, mcq, report
+from lab.prompts.questions import LETTERS, claim, mcq, question, report
 from lab.prompts.ratings import Template, load_templates, templates
 from lab.prompts.systems import Variation, likes, variations, with_system
 
@@ -19,6 +19,7 @@ __all__ = [
     "likes",
     "load_templates",
     "mcq",
+    "question",
     "report",
     "templates",
     "variations",

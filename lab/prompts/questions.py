@@ -9,6 +9,11 @@ from lab.prompts.texts import read
 LETTERS = ("A", "B", "C", "D")
 
 
+def question(text: str) -> str:
+    """A question; the answer follows in words behind a space."""
+    return _text("question").format(question=text)
+
+
 def mcq(question: str, choices: Sequence[str]) -> str:
     """A question with four lettered choices; the answer is a letter behind a space."""
     if len(choices) != len(LETTERS):

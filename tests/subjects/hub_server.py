@@ -1,4 +1,4 @@
-"""A Hugging Face hub of one model, which fails as it is told to."""
+"""A Hugging Face hub of one model or data set, which fails as it is told to."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves the files of a folder as the model `name`.
+    """Serves the files of a folder as the model `name`, or as the data set where `kind` is "datasets".
 
     `faults` are the answers (status, headers) to the first requests for it, `always` that to all others, None a good
     one. `seen` are the requests that came: (method, path, authorization).
@@ -18,9 +18,10 @@ class Hub(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str, folder: Path, faults=(), always=None):
+    def __init__(self, name: str, folder: Path, faults=(), always=None, kind="models"):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.name, self.faults, self.always, self.seen = name, list(faults), always, []
+        self.api, self.home = f"/api/{kind}/{name}", f"/{name}" if kind == "models" else f"/{kind}/{name}"
         self.files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -40,13 +41,13 @@ class _Handler(BaseHTTPRequestHandler):
         fault = None if not ours else hub.faults.pop(0) if hub.faults else hub.always
         if fault is not None:
             return self.send(fault[0], b"no", fault[1])
-        if path.startswith(f"/api/models/{hub.name}/tree/"):
+        if path.startswith(f"{hub.api}/tree/"):
             return self.json([self.entry(name) for name in hub.files])
-        if path.startswith(f"/api/models/{hub.name}"):
+        if path.startswith(hub.api):
             siblings = [{"rfilename": name} for name in hub.files]
             return self.json({"id": hub.name, "sha": COMMIT, "siblings": siblings})
         name = path.rpartition("/")[2]
-        if path.startswith(f"/{hub.name}/resolve/") and name in hub.files:
+        if path.startswith(f"{hub.home}/resolve/") and name in hub.files:
             return self.send(200, hub.files[name], {"ETag": f'"{self.oid(name)}"'})
         return self.send(404, b"", {"X-Error-Code": "EntryNotFound" if ours else "RepoNotFound"})
 

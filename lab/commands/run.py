@@ -1,0 +1,53 @@
+"""Runs one step of the plan in pytest; what it prints is kept as a text log, and its exit code is ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.commands.steps import PLAN, PlanError, steps
+
+FOLDERS = ("pre_mortems", "experiments", "figures", "paper")
+"""Of the results, made before the first step; those that are there stay as they are."""
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m lab run [--plan FILE] STEP [flags] [-- pytest options]`."""
+    plan = PLAN
+    if arguments[:1] == ["--plan"] and len(arguments) > 1:
+        plan, arguments = Path(arguments[1]), arguments[2:]
+    try:
+        known = steps(plan)
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print("usage: python -m lab run [--plan FILE] STEP [flags] [-- pytest options]\n\nsteps:")
+            print("".join(f"  {step.name:32}{step.does}\n" for step in known.values()), end="")
+            return 0 if arguments else 2
+        name, *rest = arguments
+        if name not in known:
+            raise PlanError(f"{plan} has no step {name!r}; it has {', '.join(known)}")
+        cut = rest.index("--") if "--" in rest else len(rest)
+        given = known[name].parser().parse_args(rest[:cut])
+        asked = [*known[name].arguments(given), *rest[cut + 1 :]]
+    except PlanError as error:
+        print(f"python -m lab run: {error}", file=sys.stderr)
+        return 2
+    results = Path(given.results_dir or "results")
+    for folder in FOLDERS:
+        (results / folder).mkdir(parents=True, exist_ok=True)
+    return tee([sys.executable, "-m", "pytest", *asked], results / known[name].log)
+
+
+def tee(command: list[str], log: Path) -> int:
+    """Runs a command whose output goes to the console and, the same bytes, to `log`; returns its exit code."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as kept, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+        assert running.stdout is not None
+        try:
+            while part := running.stdout.read1():  # type: ignore[attr-defined]
+                kept.write(part)
+                sys.stdout.buffer.write(part)
+                sys.stdout.buffer.flush()
+        except KeyboardInterrupt:
+            running.wait()  # it was interrupted too, and writes down what it has
+    return running.returncode

@@ -1,0 +1,128 @@
+"""What are the plan's steps called, and which flags do they take? Read from a YAML file beside the hypotheses."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PLAN = Path("hypotheses/plan.yaml")
+
+_COMMON = {
+    "seed": ("seed of the run, or several separated by commas", "--lab-seeds", ""),
+    "batch_size": ("at most so many rows at once", "--lab-load", "batch_size="),
+    "device": ("cpu, cuda, cuda:1", "--lab-load", "device="),
+    "results_dir": ("folder of the results", "--lab-results", ""),
+}
+"""Flags of every step: help, the option of pytest that each becomes, and what stands before its value."""
+
+
+class PlanError(ValueError):
+    """The plan, or what is asked of it, makes no sense. Its text is one line: what is wrong, what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the plan.
+
+    Attributes
+    ----------
+    name
+        As the plan calls its script.
+    does
+        One line of help.
+    tests
+        Node ids of pytest.
+    log
+        Where in the results folder its text log goes.
+    subjects
+        "models" (several), "model" (one), or "source and target".
+    knobs
+        Flag to knob: `--prompts 50` becomes `--lab-set n_samples=50`.
+    choices
+        Flag to {value: node ids}: which tests a value picks.
+    """
+
+    name: str
+    does: str
+    tests: tuple[str, ...]
+    log: str
+    subjects: str
+    knobs: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def parser(self) -> ArgumentParser:
+        """Takes the plan's own flags, and after `--` whatever pytest takes."""
+        made = ArgumentParser(prog=f"python -m lab run {self.name}", description=self.does)
+        for flag in _SUBJECTS[self.subjects]:
+            made.add_argument(f"--{flag}", metavar="NAME", help=f"{flag} under study (default: the embedded organisms)")
+        for flag, knob in self.knobs.items():
+            made.add_argument(f"--{flag}", metavar="VALUE", help=f"knob {knob}")
+        for flag, values in self.choices.items():
+            made.add_argument(f"--{flag}", choices=sorted(values), help="default: all")
+        for flag, (told, *_) in _COMMON.items():
+            made.add_argument(f"--{flag}", metavar="VALUE", help=told)
+        return made
+
+    def arguments(self, given: Namespace) -> list[str]:
+        """What pytest is called with. Raises PlanError for a source without a target."""
+        asked = {flag: value for flag, value in vars(given).items() if value is not None}
+        tests = list(self.tests)
+        for flag, values in self.choices.items():
+            if flag in asked:
+                tests = list(values[asked[flag]])
+        made = [*tests, *self._subjects(asked)]
+        for flag, knob in self.knobs.items():
+            if flag in asked:
+                made += ["--lab-set", f"{knob}={asked[flag]}"]
+        for flag, (_, option, before) in _COMMON.items():
+            if flag in asked:
+                made += [option, f"{before}{asked[flag]}"]
+        return made
+
+    def _subjects(self, asked: Mapping[str, str]) -> list[str]:
+        named = [asked[flag] for flag in _SUBJECTS[self.subjects] if flag in asked]
+        if not named:
+            return []
+        if len(named) < len(_SUBJECTS[self.subjects]):
+            raise PlanError(f"{self.name} is from one model to another; give both --source and --target")
+        return ["--lab-models", ",".join(named)]
+
+
+_SUBJECTS = {"models": ("models",), "model": ("model",), "source and target": ("source", "target")}
+
+
+def steps(plan: Path) -> dict[str, Step]:
+    """The steps of a plan by name. Raises PlanError for a file that is none."""
+    import yaml
+
+    try:
+        told = yaml.safe_load(plan.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"there is no {plan}; run this where the hypotheses are, or name a plan by --plan") from None
+    except yaml.YAMLError as error:
+        raise PlanError(f"{plan} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(told, dict):
+        raise PlanError(f"{plan} is no plan; it must map names to steps")
+    return {name: _step(plan, name, entry) for name, entry in told.items()}
+
+
+def _step(plan: Path, name: str, entry: Any) -> Step:
+    try:
+        choices = {
+            flag: {value: _listed(tests) for value, tests in values.items()}
+            for flag, values in entry.get("choices", {}).items()
+        }
+        subjects = entry.get("subjects", "model")
+        if subjects not in _SUBJECTS:
+            raise PlanError(f"{plan}: step {name} has subjects {subjects!r}; write one of {', '.join(_SUBJECTS)}")
+        tests, log = _listed(entry["tests"]), entry["log"]
+        return Step(name, entry["does"], tests, log, subjects, entry.get("knobs", {}), choices)
+    except (KeyError, AttributeError, TypeError) as error:
+        raise PlanError(f"{plan}: step {name} needs `does`, `tests` and `log` ({error})") from None
+
+
+def _listed(tests: str | list[str]) -> tuple[str, ...]:
+    return (tests,) if isinstance(tests, str) else tuple(tests)

@@ -1,0 +1,27 @@
+"""Which data does an experiment speak of? Loaders that read the hub's, the clinic's and anybody's own files alike.
+
+May know formats and where files are; may not know a model. `load(name)` gives rows:
+
+    load("clinic/hellaswag")        # comes with the library
+    load("hellaswag")               # the real one, from the Hugging Face hub, at a pinned revision
+    load("hellaswag@mine.jsonl")    # a file of one's own in the same schema
+    load("mmlu:anatomy")            # a part of it
+"""
+
+from lab.data.errors import DataError
+from lab.data.rows import PromptPairs, Questions, Reports, Rows, Tasks, Texts, sample_indices
+from lab.data.sources import fingerprint, load, names
+
+__all__ = [
+    "DataError",
+    "PromptPairs",
+    "Questions",
+    "Reports",
+    "Rows",
+    "Tasks",
+    "Texts",
+    "fingerprint",
+    "load",
+    "names",
+    "sample_indices",
+]

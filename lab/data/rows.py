@@ -1,0 +1,199 @@
+"""What does a data set look like to an experiment? Columns of equal length, from which a seeded part is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+
+from lab import prompts
+
+LETTERED = tuple(f" {letter}" for letter in prompts.LETTERS)
+"""What follows a lettered question: a letter behind a space."""
+
+
+def sample_indices(size: int, n: int | None, seed: int) -> np.ndarray:
+    """Which of `size` rows are drawn: n of them [n] without replacement, in order, the same ones for a seed.
+
+    All of them where n is None or not below `size`.
+    """
+    if n is not None and n < 1:
+        raise ValueError(f"a sample has at least one row, not {n}; leave n out for all")
+    if n is None or n >= size:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(seed).choice(size, size=n, replace=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What all data sets have in common; every tuple and array among their fields is a column.
+
+    Attributes
+    ----------
+    name
+        What was loaded, as "clinic/mmlu:ward"; empty for rows made in place.
+    revision
+        The hub's commit, or the SHA-256 of a file.
+    indices
+        [n] Which rows of the whole data set these are.
+    """
+
+    name: str = ""
+    revision: str = ""
+    indices: np.ndarray = field(default_factory=lambda: np.arange(0))
+
+    def __post_init__(self) -> None:
+        if not len(self.indices):
+            object.__setattr__(self, "indices", np.arange(len(self)))
+        uneven = {name: len(column) for name, column in self._columns().items() if len(column) != len(self)}
+        if uneven:
+            raise ValueError(f"columns of one length are needed; there are {len(self)} rows, but {uneven}")
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[len(fields(Rows))].name))
+
+    def _columns(self) -> dict[str, Any]:
+        """The columns; one that was left out is empty, and none."""
+        every = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: column for name, column in every.items() if isinstance(column, tuple | np.ndarray) and len(column)
+        }
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Some rows, by a mask [n] or by their places."""
+        places = np.arange(len(self))[rows]
+        chosen: dict[str, Any] = {
+            name: column[places] if isinstance(column, np.ndarray) else tuple(column[i] for i in places)
+            for name, column in self._columns().items()
+        }
+        return replace(self, **chosen)
+
+    def sample(self, n: int | None, *, seed: int) -> Self:
+        """n rows without replacement, the same ones for a seed; all where n is None or not below their number."""
+        return self if n is None or n >= len(self) else self.take(sample_indices(len(self), n, seed))
+
+    def record(self) -> dict[str, Any]:
+        """What was used, for `evidence.rows("items", [rows.record()])`: name, revision, n and indices."""
+        return {"data": self.name, "revision": self.revision, "n": len(self), "indices": self.indices.tolist()}
+
+
+@dataclass(frozen=True)
+class Questions(Rows):
+    """Multiple-choice questions.
+
+    Attributes
+    ----------
+    prompts, options
+        [n] A question as it is put to a model, and texts that may follow it.
+    key
+        [n] Index of the right option.
+    subject
+        [n] Of whom or what a question asks: what shares it belongs in one fold.
+    form
+        [n] In which words or on which field it asks.
+    asks, choices
+        [n] The bare question and the bare answers, for `lettered` and `spelled`.
+    continues
+        Whether the choices go on from the bare text itself, as HellaSwag's endings do.
+    """
+
+    prompts: tuple[str, ...]
+    options: tuple[tuple[str, ...], ...]
+    key: np.ndarray
+    subject: np.ndarray
+    form: np.ndarray
+    asks: tuple[str, ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
+    continues: bool = False
+
+    @property
+    def lettered(self) -> Questions:
+        """The same as four lettered choices; the answer is " A", " B", " C" or " D".
+
+        Raises ValueError where a question has another number of choices.
+        """
+        self._bare()
+        asked = tuple(prompts.mcq(text, shown) for text, shown in zip(self.asks, self.choices, strict=True))
+        return replace(self, prompts=asked, options=(LETTERED,) * len(self))
+
+    @property
+    def spelled(self) -> Questions:
+        """The same with each choice's own text as what may follow."""
+        self._bare()
+        asked = self.asks if self.continues else tuple(prompts.question(text) for text in self.asks)
+        return replace(self, prompts=asked, options=tuple(tuple(f" {text}" for text in each) for each in self.choices))
+
+    def _bare(self) -> None:
+        if not self.asks:
+            raise ValueError("these questions were made without `asks` and `choices`, and cannot be put differently")
+
+
+@dataclass(frozen=True)
+class PromptPairs(Rows):
+    """Clean and corrupted prompts of equal length that differ in one name, and so in their right answer.
+
+    `answers` are the right continuations of the corrupted ones, `clean_answers` those of the clean ones.
+    """
+
+    clean: tuple[str, ...]
+    corrupted: tuple[str, ...]
+    answers: tuple[str, ...]
+    clean_answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tasks(Rows):
+    """Tasks, each of an origin (as chat, instruction, math, harmful, stress)."""
+
+    texts: tuple[str, ...]
+    origins: tuple[str, ...]
+
+    def pairs(self, n: int, *, seed: int) -> list[tuple[int, int]]:
+        """n different unordered pairs of tasks, by index; which of a pair stands first is drawn too."""
+        every = list(combinations(range(len(self.texts)), 2))
+        rng = np.random.default_rng(seed)
+        chosen = rng.choice(len(every), size=min(n, len(every)), replace=False)
+        return [every[i] if rng.random() < 0.5 else every[i][::-1] for i in chosen]
+
+    def choice(self, first: int, second: int, wording: str = "simple_preference") -> list[dict[str, str]]:
+        """Asks which of two tasks is preferred; the answer is A or B."""
+        return prompts.choice(self.texts[first], self.texts[second], wording)
+
+
+@dataclass(frozen=True)
+class Texts(Rows):
+    """Running texts. `ids` [n] name them; `subject` [n] is the article that a text comes from, for folds."""
+
+    texts: tuple[str, ...]
+    ids: tuple[str, ...]
+    subject: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reports(Rows):
+    """Medical reports and what each shows; `questions` where the file asks them; `kind` as histopathology."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    questions: tuple[str, ...] | None = None
+    kind: str = ""
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """[n] Each report as it is put to a model, which answers with a label behind a space."""
+        return tuple(prompts.report(text, self.kind) for text in self.texts)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The labels that occur, in alphabetical order, as texts that may follow a prompt."""
+        return tuple(f" {label}" for label in sorted(set(self.labels)))
+
+    @property
+    def key(self) -> np.ndarray:
+        """[n] Index of each report's label among `options`."""
+        known: Sequence[str] = sorted(set(self.labels))
+        return np.array([known.index(label) for label in self.labels])

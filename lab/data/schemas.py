@@ -1,0 +1,204 @@
+"""How does each kind of data set name its fields? One reader a schema, for the hub's rows and for a file's alike."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from lab import prompts
+from lab.data.errors import DataError
+from lab.data.files import Record
+from lab.data.rows import Questions, Reports, Rows, Texts
+
+SHORTEST = 50
+"""Characters: a line of WikiText is a text where it has more."""
+
+Row = tuple[str, tuple[str, ...], int, str, str]
+"""Bare question, bare choices, key, subject, form."""
+
+
+def hellaswag(records: Iterable[Record], **about: Any) -> Rows:
+    """`ctx`, `endings`, `label` (a number, also as text); subject is `source_id`, form `activity_label`."""
+
+    def row(where: str, found: dict[str, Any], number: int) -> Row:
+        endings = _texts(where, found, "endings")
+        subject, form = str(found.get("source_id", number)), str(found.get("activity_label", ""))
+        return _text(where, found, "ctx"), endings, _key(where, found, "label", endings), subject, form
+
+    return _questions(records, row, continues=True, **about).spelled
+
+
+def truthfulqa(records: Iterable[Record], **about: Any) -> Rows:
+    """MC1 of `mc_task.json` (`mc1_targets` maps answers to 1 or 0), of the hub (its `choices` and `labels`), or of
+    `TruthfulQA.csv` (`Best Answer` and `Incorrect Answers`).
+
+    The sources put the true answer first. Here a question's own text decides the order, which is therefore the same
+    from each of the three. Every question is its own subject; form is the category, where there is one.
+    """
+
+    def row(where: str, found: dict[str, Any], number: int) -> Row:
+        if "mc1_targets" in found:
+            question, targets = _text(where, found, "question"), _targets(where, found["mc1_targets"])
+        else:
+            question = _text(where, found, "Question")
+            wrong = [part for part in _text(where, found, "Incorrect Answers").split(";") if part.strip()]
+            targets = dict.fromkeys(map(_closed, wrong), 0) | {_closed(_text(where, found, "Best Answer")): 1}
+        right = [answer for answer, true in targets.items() if true == 1]
+        if len(right) != 1 or len(targets) < 2:
+            raise DataError(f"{where}: MC1 has one true answer and some false ones, not {len(right)} of {len(targets)}")
+        seed = int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big")
+        shown = tuple(np.random.default_rng(seed).permutation(sorted(targets)).tolist())
+        return question, shown, shown.index(right[0]), str(number), str(found.get("Category", ""))
+
+    return _questions(records, row, **about).spelled
+
+
+def mmlu(records: Iterable[Record], **about: Any) -> Rows:
+    """`question`, `subject`, `choices`, `answer` (a number); every question is its own subject, form is `subject`."""
+
+    def row(where: str, found: dict[str, Any], number: int) -> Row:
+        choices, form = _texts(where, found, "choices"), _text(where, found, "subject")
+        return _text(where, found, "question"), choices, _key(where, found, "answer", choices), f"{form}/{number}", form
+
+    return _lettered(records, row, **about)
+
+
+def mcq(records: Iterable[Record], **about: Any) -> Rows:
+    """JSON lines of any four-choice questions: `question`; `choices` or `options`, a list or an object by letter;
+    `answer`, a letter, a number, or the right choice's text. `subject` may stand there, and is the form."""
+
+    def row(where: str, found: dict[str, Any], number: int) -> Row:
+        name = "choices" if "choices" in found else "options"
+        if isinstance(found.get(name), dict):
+            found = found | {name: [found[name][letter] for letter in sorted(found[name])]}
+        choices = _texts(where, found, name)
+        question, form = _text(where, found, "question"), str(found.get("subject", ""))
+        return question, choices, _key(where, found, "answer", choices), str(found.get("id", number)), form
+
+    return _lettered(records, row, **about)
+
+
+def wikitext(records: Iterable[Record], **about: Any) -> Rows:
+    """`text`: lines of more than fifty characters; subject is the article, which a line as " = Title = " begins."""
+    texts, ids, subject, article = [], [], [], ""
+    for number, (where, found) in enumerate(records):
+        line = _text(where, found, "text", empty=True).strip()
+        heading = re.fullmatch(r"= (?!=)(.+?)(?<!=) =", line)
+        if heading:
+            article = f"{number} {heading[1]}"
+        elif len(line) > SHORTEST:
+            texts.append(line)
+            ids.append(str(number))
+            subject.append(article)
+    return Texts(tuple(texts), tuple(ids), np.array(subject), **about)
+
+
+def reports(kind: str) -> Callable[..., Rows]:
+    """`id`, `text` or `report`, `label`, and `question` in all rows or in none."""
+
+    def read(records: Iterable[Record], **about: Any) -> Rows:
+        columns: dict[str, list[str]] = {"id": [], "text": [], "label": [], "question": []}
+        known: set[str] = set()
+        for where, found in records:
+            text = "text" if "text" in found else "report"
+            for column, field in zip(columns, ("id", text, "label", "question"), strict=True):
+                if column != "question" or "question" in found:
+                    columns[column].append(_text(where, found, field))
+            name = columns["id"][-1]
+            if name in known:
+                raise DataError(f"{where}: id {name!r} is there twice; give each report its own")
+            known.add(name)
+            if len(columns["question"]) not in (0, len(columns["id"])):
+                raise DataError(f"{where}: a question stands in all rows or in none")
+        ids, texts, labels, questions = map(tuple, columns.values())
+        return Reports(ids, texts, labels, questions or None, kind, **about)
+
+    return read
+
+
+SCHEMAS: dict[str, Callable[..., Rows]] = {
+    "hellaswag": hellaswag,
+    "truthfulqa": truthfulqa,
+    "mmlu": mmlu,
+    "mcq": mcq,
+    "wikitext": wikitext,
+    "histopathology": reports("histopathology"),
+    "radiology": reports("radiology"),
+}
+
+
+def _questions(
+    records: Iterable[Record], row: Callable[[str, dict[str, Any], int], Row], *, continues: bool = False, **about: Any
+) -> Questions:
+    """Bare questions: without prompts until it is known how they are put."""
+    made = [row(where, found, number) for number, (where, found) in enumerate(records)]
+    asks, choices, key, subject, form = zip(*made, strict=True) if made else ((),) * 5
+    columns = np.array(key, dtype=int), np.array(subject, dtype=str), np.array(form, dtype=str)
+    return Questions(asks, choices, *columns, asks, choices, continues, **about)
+
+
+def _lettered(records: Iterable[Record], row: Callable[[str, dict[str, Any], int], Row], **about: Any) -> Questions:
+    def checked(where: str, found: dict[str, Any], number: int) -> Row:
+        made = row(where, found, number)
+        if len(made[1]) != len(prompts.LETTERS):
+            raise DataError(f"{where}: {len(made[1])} choices, but a lettered question has {len(prompts.LETTERS)}")
+        return made
+
+    return _questions(records, checked, **about).lettered
+
+
+def _field(where: str, found: dict[str, Any], name: str) -> Any:
+    if found.get(name) is None:
+        raise DataError(f"{where}: it has no {name!r}; it has {', '.join(map(str, found)) or 'nothing'}")
+    return found[name]
+
+
+def _text(where: str, found: dict[str, Any], name: str, *, empty: bool = False) -> str:
+    value = _field(where, found, name)
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise DataError(f"{where}: {name!r} is a text, not {value!r}")
+    if not empty and not str(value).strip():
+        raise DataError(f"{where}: {name!r} is empty")
+    return str(value)
+
+
+def _texts(where: str, found: dict[str, Any], name: str) -> tuple[str, ...]:
+    values = _field(where, found, name)
+    if not isinstance(values, list) or len(values) < 2:
+        raise DataError(f"{where}: {name!r} is a list of two and more texts, not {values!r}")
+    return tuple(str(value).strip() for value in values)
+
+
+def _key(where: str, found: dict[str, Any], name: str, choices: tuple[str, ...]) -> int:
+    """The index of the right choice, which a number, a number as text, a letter or the choice's own text names."""
+    value = _field(where, found, name)
+    text = str(value).strip()
+    letters = [chr(ord("A") + place) for place in range(len(choices))]
+    if text.isdigit() and int(text) < len(choices) and not isinstance(value, bool):
+        return int(text)
+    if text in letters:
+        return letters.index(text)
+    if choices.count(text) == 1:
+        return choices.index(text)
+    raise DataError(f"{where}: {name!r} names one of {len(choices)} choices, as 0 or A, and not {value!r}")
+
+
+def _targets(where: str, given: Any) -> dict[str, int]:
+    """Answers with 1 for true, from an object that maps them or from the hub's two lists."""
+    if isinstance(given, dict) and set(given) == {"choices", "labels"}:
+        if len(given["choices"]) != len(given["labels"]):
+            raise DataError(f"{where}: 'mc1_targets' has other numbers of choices and of labels")
+        given = dict(zip(given["choices"], given["labels"], strict=True))
+    if not isinstance(given, dict) or not set(given.values()) <= {0, 1}:
+        raise DataError(f"{where}: 'mc1_targets' maps answers to 1 (true) or 0, and is {str(given)[:60]}")
+    return {str(answer).strip(): int(true) for answer, true in given.items()}
+
+
+def _closed(answer: str) -> str:
+    """An answer of the table with a full stop, as the authors' own multiple-choice file has it."""
+    answer = answer.strip()
+    return answer if answer.endswith(".") else f"{answer}."

@@ -1,0 +1,157 @@
+"""Where does a data set come from? A name, its files or its place on the hub, and what it held when it was read."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.data.errors import DataError
+from lab.data.fetching import Source, fetched
+from lab.data.files import Record, records
+from lab.data.rows import Questions, Rows
+from lab.data.schemas import SCHEMAS
+from lab.shipped import folder
+
+LOG = logging.getLogger("lab.data")
+CLINIC = "clinic/"
+
+
+HUB = {
+    "hellaswag": Source(
+        "Rowan/hellaswag",
+        "data/validation-00000-of-00001.parquet",
+        "218ec52e09a7e7462a5400043bb9a69a41d06b76",
+    ),
+    "truthfulqa": Source(
+        "truthfulqa/truthful_qa",
+        "multiple_choice/validation-00000-of-00001.parquet",
+        "741b8276f2d1982aa3d5b832d3ee81ed3b896490",
+    ),
+    "mmlu": Source(
+        "cais/mmlu",
+        "all/test-00000-of-00001.parquet",
+        "c30699e8356da336a370243923dbaf21066bb9fe",
+    ),
+    "wikitext": Source(
+        "Salesforce/wikitext",
+        "wikitext-2-raw-v1/test-00000-of-00001.parquet",
+        "b08601e04326c79dfdd32d625aee71d232d685c3",
+    ),
+}
+SHIPPED = {
+    "hellaswag": "hellaswag/clinic_val.jsonl",
+    "truthfulqa": "truthfulqa/mc_task.json",
+    "mmlu": "mmlu/clinic_test.jsonl",
+    "wikitext": "wikitext/clinic.test.raw",
+    "histopathology": "histopathology.tsv",
+    "radiology": "radiology.json",
+}
+MEDICAL = (
+    "anatomy",
+    "clinical_knowledge",
+    "college_biology",
+    "college_medicine",
+    "medical_genetics",
+    "professional_medicine",
+)
+SUBSETS = {"mmlu": {"medical": MEDICAL}}
+"""Schemas whose rows are chosen by their form, and names for several forms together."""
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that need no file of one's own: the clinic's, then the hub's."""
+    return (*(f"{CLINIC}{schema}" for schema in SHIPPED), *HUB, *(f"mmlu:{part}" for part in ("medical", *MEDICAL)))
+
+
+def load(name: str) -> Any:
+    """The rows of a data set: `Questions`, `Texts` or `Reports`.
+
+    Parameters
+    ----------
+    name
+        One of `names()`; with ":part" for a part of MMLU, as "clinic/mmlu:ward"; with "@path" for a file of one's own
+        in that schema, as "hellaswag@mine.jsonl".
+
+    Raises DataError, one line, for an unknown name, a missing file or package, a row that does not fit (with its file
+    and line), or a hub that cannot be reached.
+    """
+    asked = _Name.of(name)
+    rows = SCHEMAS[asked.schema](asked.records(), name=name, revision=fingerprint(name))
+    if not len(rows):
+        raise DataError(f"{asked.path or name}: it holds no row of {asked.schema}")
+    if asked.part is not None:
+        rows = _part(rows, asked)
+    LOG.info("%s: %d %s", name, len(rows), type(rows).__name__.lower())
+    return rows
+
+
+def fingerprint(name: str) -> str:
+    """What determines the rows: the hub's commit, or the SHA-256 of the file. Raises DataError as `load` does."""
+    asked = _Name.of(name)
+    if asked.path is None:
+        return HUB[asked.schema].revision
+    if not asked.path.is_file():
+        raise DataError(f"{asked.path}: there is no such file; check the path")
+    return f"sha256:{hashlib.sha256(asked.path.read_bytes()).hexdigest()}"
+
+
+@lru_cache
+def shipped_fingerprint() -> str:
+    """The SHA-256 of all that the clinic's files hold."""
+    return f"sha256:{hashlib.sha256(''.join(fingerprint(f'{CLINIC}{each}') for each in SHIPPED).encode()).hexdigest()}"
+
+
+def is_file(name: str) -> bool:
+    """Whether a name, or any other text, names a file in a schema that is known."""
+    try:
+        asked = _Name.of(name)
+    except DataError:
+        return False
+    return asked.path is not None and not name.startswith(CLINIC)
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A name in its parts; `path` is None for what comes from the hub."""
+
+    schema: str
+    part: str | None
+    path: Path | None
+
+    @classmethod
+    def of(cls, name: str) -> _Name:
+        what, at, path = name.partition("@")
+        shipped = what.startswith(CLINIC)
+        schema, colon, part = what.removeprefix(CLINIC).partition(":")
+        known = not (shipped and at) and schema in (SCHEMAS if at else SHIPPED if shipped else HUB)
+        if not known or bool(at) != bool(path) or (colon and (not part or schema not in SUBSETS)):
+            raise DataError(
+                f"no data set {name!r}; there are {', '.join(names())}, and files as SCHEMA@PATH with one of the "
+                f"schemas {', '.join(SCHEMAS)}"
+            )
+        where = folder("data") / SHIPPED[schema] if shipped else Path(path) if at else None
+        return cls(schema, part or None, where)
+
+    def records(self) -> Iterable[Record]:
+        if self.path is not None:
+            return records(self.path)
+        instead = f"check the network, or name a file: {self.schema}@PATH; {CLINIC}{self.schema} needs none"
+        return fetched(HUB[self.schema], instead)
+
+
+def _part(rows: Rows, asked: _Name) -> Rows:
+    """The questions of one subject, or of several that have a name together; the clinic's begin with `clinic_`."""
+    if not isinstance(rows, Questions):
+        raise TypeError(f"{asked.schema} has no parts")
+    together, part = SUBSETS[asked.schema], str(asked.part)
+    chosen = np.isin(rows.form, together.get(part, (part, f"clinic_{part}")))
+    if not chosen.any():
+        raise DataError(f"{rows.name}: no part {part!r}; there are {', '.join([*together, *np.unique(rows.form)])}")
+    return rows.take(chosen)

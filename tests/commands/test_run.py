@@ -1,0 +1,142 @@
+"""Steps of a plan run by their names with the plan's own flags; what they print is kept, and their exit code is ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.__main__ import main
+from lab.commands import check
+from lab.commands.run import tee
+from lab.commands.steps import PlanError, steps
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = steps(ROOT / "hypotheses" / "plan.yaml")
+PLAN = """
+knobs_and_models:
+  does: Shows what it was given.
+  subjects: models
+  tests: test_shown.py
+  log: experiments/shown.txt
+  knobs: {n_samples: n_samples}
+one_of_two:
+  does: Picks a test.
+  subjects: source and target
+  tests: [test_shown.py::test_a, test_shown.py::test_b]
+  log: experiments/picked.txt
+  choices:
+    behavior: {a: "test_shown.py::test_a", b: "test_shown.py::test_b"}
+"""
+TEST = """
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+
+@experiment(id="SHOWN", claim="half is more than nothing", phase="experiments")
+def test_shown(evidence, *, n_samples=10):
+    evidence.report(given=n_samples)
+    assert evidence.measure("share", Estimate(0.5, 0.5 - 1 / n_samples, 0.6, n_samples, "by hand")) > 0.2
+"""
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    (tmp_path / "test_shown.py").write_text(TEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "plan.yaml"
+
+
+def asked(plan, name, *flags):
+    step = steps(plan)[name]
+    return step.arguments(step.parser().parse_args(flags))
+
+
+def test_a_step_runs_with_the_plans_flags_and_leaves_a_log(plan, tmp_path, capfdbinary):
+    command = ["run", "--plan", str(plan), "knobs_and_models", "--n_samples", "50", "--seed", "7", "--", "-q"]
+    assert main(command) == 0
+    log = (tmp_path / "results" / "experiments" / "shown.txt").read_bytes()
+    assert b"1 passed" in log
+    assert capfdbinary.readouterr().out == log  # the same bytes
+    journal = "".join(path.read_text() for path in (tmp_path / "results" / "journal").iterdir())
+    assert '"n_samples":50' in journal.replace(" ", "")
+    assert '"seed":7' in journal.replace(" ", "")
+    assert all((tmp_path / "results" / name).is_dir() for name in ("pre_mortems", "experiments", "figures", "paper"))
+    assert main([*command[:4], "--n_samples", "4"]) == 0  # an interval down to 0.25
+    assert main([*command[:4], "--n_samples", "1"]) == 0  # inconclusive
+    assert main([*command[:4], "--n_samples", "many"]) == 4  # pytest's own: usage error
+
+
+def test_a_log_is_what_was_printed_and_the_exit_code_is_kept(tmp_path, capfdbinary):
+    code = "import sys; print('out'); sys.stdout.flush(); print('err', file=sys.stderr); sys.exit(3)"
+    assert tee([sys.executable, "-c", code], tmp_path / "deep" / "log.txt") == 3
+    kept = (tmp_path / "deep" / "log.txt").read_bytes()
+    assert kept == b"out\nerr\n"
+    assert capfdbinary.readouterr().out == kept
+
+
+def test_flags_become_options_of_pytest(plan):
+    flags = ("--models", "gpt2,pythia-70m", "--device", "cpu", "--batch_size", "4", "--results_dir", "out")
+    assert asked(plan, "knobs_and_models", *flags) == [
+        *("test_shown.py", "--lab-models", "gpt2,pythia-70m", "--lab-load", "batch_size=4"),
+        *("--lab-load", "device=cpu", "--lab-results", "out"),
+    ]
+    assert asked(plan, "one_of_two", "--source", "a", "--target", "b", "--behavior", "b") == [
+        *("test_shown.py::test_b", "--lab-models", "a,b")
+    ]
+    with pytest.raises(PlanError, match="both --source and --target"):
+        asked(plan, "one_of_two", "--source", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a\n- b\n", "must map names to steps"),
+        ("step: {does: x, tests: t.py}", "needs `does`, `tests` and `log`"),
+        ("step: {does: x, tests: t.py, log: l, subjects: all}", "write one of models, model, source and target"),
+        ("step: [", "is no YAML"),
+    ],
+)
+def test_a_bad_plan_is_one_line(tmp_path, text, said, capsys):
+    (tmp_path / "plan.yaml").write_text(text)
+    assert main(["run", "--plan", str(tmp_path / "plan.yaml"), "step"]) == 2
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.count("\n") == 1
+
+
+def test_what_does_not_exist_is_named_with_what_does(plan, tmp_path, capsys):
+    assert main(["run", "--plan", str(plan), "nothing"]) == 2
+    assert "it has knobs_and_models, one_of_two" in capsys.readouterr().err
+    assert main(["run", "--plan", str(tmp_path / "none.yaml"), "x"]) == 2
+    assert "there is no" in capsys.readouterr().err
+    assert main(["fly"]) == 2
+    assert "there are check, run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_step_of_the_plan_answers_help_and_names_tests_that_exist(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        SHIPPED[name].parser().parse_args(["--help"])
+    assert stopped.value.code == 0
+    told = capsys.readouterr().out
+    assert "--results_dir" in told
+    for test in SHIPPED[name].tests:
+        file, _, function = test.partition("::")
+        assert (ROOT / file).is_file(), test
+        assert f"def {function}" in (ROOT / file).read_text(), test
+
+
+def test_everything_needed_is_here_and_what_is_missing_is_named(capsys, monkeypatch):
+    done = subprocess.run([sys.executable, "-m", "lab", "check"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert all(lines[name].startswith("OK ") for name in check.NEEDED)
+    assert "clinic-gpt2" in lines["organisms"]
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["check"]) == 1
+    said = capsys.readouterr()
+    assert "MISSING: pip install -c constraints.txt -e ." in said.out
+    assert said.err == "not ready: matplotlib\n"

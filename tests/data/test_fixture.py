@@ -1,0 +1,85 @@
+"""An experiment gets data by name, and its result is keyed by what the file held."""
+
+import json
+
+import pytest
+
+from lab.evidence import read
+
+SUITE = """
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+@experiment(id="D", claim="c", phase="p")
+def test_d(dataset, evidence, *, data={default!r}, others=("clinic/mmlu:ward",), n=2):
+    rows = dataset({asked}).sample(n, seed=evidence.seed)
+    assert dataset(data) is dataset(data)
+    evidence.rows("items", [rows.record()])
+    evidence.control("sound", True)
+    assert evidence.measure("x", Estimate(0.65, 0.6, 0.7, n=100, method="made")) > 0.55
+
+def test_ordinary(dataset):
+    assert len(dataset("clinic/wikitext")) == 900
+"""
+
+
+@pytest.fixture
+def run(pytester, inner):
+    pytester.makeconftest('pytest_plugins = ["fixtures.datasets"]')
+    path = pytester.path / "mine.jsonl"
+
+    def go(*arguments, default="clinic/mmlu", asked="data", choices="wxyz"):
+        row = {"question": "Which?", "subject": "s", "choices": list(choices), "answer": 1}
+        path.write_text("".join(json.dumps(row | {"question": f"Which {i}?"}) + "\n" for i in range(9)))
+        pytester.makepyfile(test_suite=SUITE.format(default=default, asked=asked))
+        return inner("-p", "no:cacheprovider", *arguments)
+
+    return go
+
+
+def replayed(result):
+    return "1 of 1 cells are unchanged and were taken from earlier runs" in result.stdout.str()
+
+
+def recorded(pytester):
+    events = sorted(read(pytester.path / "results" / "journal"), key=lambda event: event["time"])
+    return [event["rows"][0] for event in events if event["event"] == "rows"]
+
+
+def test_a_changed_file_makes_the_cell_run_anew(run, pytester):
+    mine = ("--lab-set", "data=mmlu@mine.jsonl")
+    run(*mine).assert_outcomes(passed=2)
+    assert replayed(run(*mine))
+    changed = run(*mine, choices="vxyz")
+    changed.assert_outcomes(passed=2)
+    assert not replayed(changed)
+    assert replayed(run(*mine, choices="vxyz"))
+    first, again, other, _ = recorded(pytester)
+    assert first == again
+    assert first["indices"] == other["indices"]
+    assert first["n"] == len(first["indices"]) == 2
+    assert first["revision"] != other["revision"]
+
+
+def test_a_file_in_a_list_of_names_counts_too(run):
+    mine = ("--lab-set", "others=clinic/mmlu,mmlu@mine.jsonl")
+    run(*mine, asked="others[1]").assert_outcomes(passed=2)
+    assert replayed(run(*mine, asked="others[1]"))
+    assert not replayed(run(*mine, asked="others[1]", choices="vxyz"))
+
+
+def test_the_clinics_are_there_without_asking_and_what_is_unchanged_is_repeated(run):
+    run().assert_outcomes(passed=2)
+    assert replayed(run())
+
+
+def test_a_file_that_no_knob_names_is_refused(run):
+    result = run(asked='"mmlu@mine.jsonl"')
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*'mmlu@mine.jsonl' stands in no knob of this experiment*give the experiment a knob*"])
+
+
+def test_a_missing_file_is_told_by_its_path(run):
+    result = run("--lab-set", "data=mmlu@gone.jsonl")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*gone.jsonl: there is no such file; check the path*"])

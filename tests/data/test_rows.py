@@ -1,0 +1,68 @@
+"""Rows are drawn by seed, whole rows at a time, and know which ones they are."""
+
+import numpy as np
+import pytest
+
+from lab.data import PromptPairs, Questions, Reports, Tasks, Texts, sample_indices
+
+
+def made(n):
+    text = tuple(f"text {i}" for i in range(n))
+    numbers = np.arange(n)
+    choices = (("a", "b", "c", "d"),) * n
+    return [
+        Questions(text, choices, numbers, numbers, numbers, asks=text, choices=choices),
+        Questions(text, choices, numbers, numbers, numbers),
+        PromptPairs(text, text, text, text),
+        Tasks(text, text),
+        Texts(text, text, numbers),
+        Reports(text, text, text, text, "radiology"),
+        Reports(text, text, text),
+    ]
+
+
+@pytest.mark.parametrize("rows", made(50), ids=lambda rows: type(rows).__name__)
+def test_a_sample_is_whole_rows_and_the_same_for_a_seed(rows):
+    drawn, again, other = (rows.sample(20, seed=seed) for seed in (7, 7, 8))
+    assert len(drawn) == 20
+    assert drawn.indices.tolist() == again.indices.tolist() == sample_indices(50, 20, 7).tolist()
+    assert drawn.indices.tolist() != other.indices.tolist()
+    assert len(set(drawn.indices.tolist())) == 20
+    for column in drawn._columns().values():
+        assert [str(value).split()[-1] for value in column if not isinstance(value, tuple)] in (
+            [],
+            [str(i) for i in drawn.indices],
+        )
+    assert type(drawn) is type(rows)
+
+
+@pytest.mark.parametrize("rows", made(5), ids=lambda rows: type(rows).__name__)
+@pytest.mark.parametrize("n", [None, 5, 6])
+def test_as_many_as_there_are_is_all_of_them(rows, n):
+    assert rows.sample(n, seed=0) is rows
+    assert rows.indices.tolist() == sample_indices(5, n, 0).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_indices_are_places_in_the_whole_data_set_however_often_it_is_cut():
+    rows = made(50)[4]
+    part = rows.take(np.arange(50) >= 30).sample(10, seed=3).sample(4, seed=4)
+    assert part.texts == tuple(f"text {i}" for i in part.indices)
+    assert min(part.indices) >= 30
+    assert part.record() == {"data": "", "revision": "", "n": 4, "indices": part.indices.tolist()}
+
+
+def test_columns_have_one_length_and_a_sample_has_rows():
+    with pytest.raises(ValueError, match=r"there are 2 rows, but \{'origins': 1\}"):
+        Tasks(("a", "b"), ("chat",))
+    with pytest.raises(ValueError, match="at least one row, not 0"):
+        made(5)[0].sample(0, seed=1)
+
+
+def test_questions_are_put_with_letters_or_in_words():
+    question = Questions(("?",), (("!",),), np.array([1]), np.array([0]), np.array([0]), ("Who?",), (tuple("wxyz"),))
+    assert question.lettered.prompts == ("Question: Who?\nA. w\nB. x\nC. y\nD. z\nAnswer:",)
+    assert question.lettered.options == ((" A", " B", " C", " D"),)
+    assert question.lettered.spelled.prompts == ("Question: Who?\nAnswer:",)
+    assert question.lettered.spelled.options == ((" w", " x", " y", " z"),)
+    with pytest.raises(ValueError, match="made without `asks`"):
+        _ = Questions(("?",), (("!",),), np.array([0]), np.array([0]), np.array([0])).lettered
