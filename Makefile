@@ -1,4 +1,4 @@
-# make setup · make hypotheses · make test · make kills · make calibration · make lint · make report · make organisms · make bench
+# make setup · make hypotheses · make plan · make test · make kills · make calibration · make lint · make report · make organisms · make bench
 # Each sets up what it needs. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses test kills calibration lint report organisms bench clean
+.PHONY: setup hypotheses plan test kills calibration lint report organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -26,6 +26,14 @@ $(VENV)/pytests/%: $(READY)
 
 hypotheses: $(READY)
 	$(BIN)/python -m pytest hypotheses/ $(ARGS)
+
+# The execution plan in one go: pre-mortems, the phases that they open, figures, tables and the paper's draft. A
+# refuted claim (1) is a result; anything else that ends pytest ends the plan.
+plan: $(READY)
+	$(BIN)/python -m lab check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest hypotheses/pre_mortems hypotheses/phase_2a hypotheses/phase_2b \
+	  hypotheses/phase_2c -n 2 $(ARGS) || [ $$? -eq 1 ]
+	$(BIN)/python -m reports
 
 # Two workers of one thread each fill two cores.
 test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1

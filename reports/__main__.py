@@ -1,30 +1,128 @@
-"""python -m reports: makes a run's summary_table.md and statistics.json anew from its journal, and prints the table."""
+"""python -m reports: everything that is told about the runs, made anew from the journal alone; no model is loaded.
+
+Without a command: tables, figures, negative results, paper and progress. With one, that part only.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from lab.evidence import gather, read, write_tables
+from lab.evidence import write_tables
+from lab.evidence.files import write_whole
 from lab.evidence.tables import summary_table
+from reports.figures import write_figures
+from reports.negative import negative_results
+from reports.paper import clear, write_paper
+from reports.pivot import OPTIONS, pivot
+from reports.progress import progress
+from reports.record import Missing, Record, load
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things go: `output` is the results folder, or another one."""
+
+    output: Path
+
+    @property
+    def figures(self) -> Path:
+        return self.output / "figures"
+
+    @property
+    def paper(self) -> Path:
+        return self.output / "paper"
+
+
+Done = tuple[list[Path], list[str]]
+"""The files that were written, and a line for each thing that is missing."""
+
+
+def tables(record: Record, places: Places) -> Done:
+    return write_tables(list(record.cells), places.output), []
+
+
+def figures(record: Record, places: Places) -> Done:
+    return write_figures(record, places.figures, places.paper / "figures")
+
+
+def negative(record: Record, places: Places) -> Done:
+    return [write_whole(places.output / "negative_results.md", negative_results(record).encode())], []
+
+
+def paper(record: Record, places: Places) -> Done:
+    try:
+        return write_paper(record, places.paper)
+    except Missing as why:
+        clear(places.paper)
+        return [], [str(why)]
+
+
+def status(record: Record, places: Places) -> Done:
+    told = progress(record, places.figures, places.paper)
+    return [write_whole(places.output / "progress.md", told.encode())], []
+
+
+PARTS: dict[str, Callable[[Record, Places], Done]] = {
+    "tables": tables,
+    "figures": figures,
+    "negative": negative,
+    "paper": paper,
+    "progress": status,
+}
+"""In the order in which they are made: the last ones look at the files of the first."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder (default: %(default)s)")
-    parser.add_argument("--run", help="the run, as the journal's files are named (default: the last one)")
-    given = parser.parse_args(arguments)
-    journal = given.results / "journal"
-    runs = sorted({path.stem.rpartition("-")[0] for path in journal.glob("*.jsonl")})
-    if not runs:
-        parser.error(f"there is no journal in {journal}; run pytest hypotheses/ first, or name the folder by --results")
-    if given.run and given.run not in runs:
-        parser.error(f"no run {given.run} in {journal}; the last ones are {', '.join(runs[-3:])}")
-    cells = gather(read(journal, given.run or runs[-1]))
-    for path in write_tables(cells, given.results):
-        print(path, file=sys.stderr)
-    print(summary_table(cells), end="")
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] in (["compare"], ["card"]):
+        return import_module(f"reports.{given[0]}").main(given[1:])  # type: ignore[no-any-return]
+    parser = argparse.ArgumentParser(
+        prog="python -m reports",
+        description=__doc__,
+        epilog="python -m reports compare A B holds two saved runs against each other; "
+        "python -m reports card makes the cards of a run anew.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="?", choices=["all", *PARTS, "pivot"], default="all", help="(default: all)")
+    parser.add_argument("option", nargs="?", help=f"of pivot: {', '.join(option.name for option in OPTIONS)}")
+    parser.add_argument("--results", "--results_dir", type=Path, default=Path("results"), metavar="DIR",
+                        help="results folder (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--run", help="one run, as the journal's files are named (default: the newest of each cell)")
+    parser.add_argument("--output", "--output_dir", type=Path, metavar="DIR",
+                        help="where to write (default: the results folder)")  # fmt: skip
+    asked = parser.parse_args(given)
+    try:
+        record = load(asked.results, asked.run)
+        if asked.part == "pivot":
+            return _pivot(record, asked.option, asked.output)
+        if asked.option:
+            parser.error(f"{asked.part} takes no {asked.option!r}")
+        names = list(PARTS) if asked.part == "all" else [asked.part]
+        for name in names:
+            written, missing = PARTS[name](record, Places(asked.output or asked.results))
+            for path in written:
+                print(path, file=sys.stderr)
+            for line in missing:
+                print(f"missing: {line}", file=sys.stderr)
+    except (Missing, OSError) as error:
+        parser.error(str(error))
+    if "tables" in names:
+        print(summary_table(list(record.cells)), end="")
+    return 0
+
+
+def _pivot(record: Record, name: str | None, folder: Path | None) -> int:
+    if name is None or folder is None:
+        options = "\n".join(f"  {option.name:20}{option.about}" for option in OPTIONS)
+        raise Missing(f"write pivot OPTION --output NEW_FOLDER; the options are\n{options}")
+    path, command = pivot(record, name, folder)
+    print(path, file=sys.stderr)
+    print(command or "nothing is to be run: this line of research stops here")
     return 0
 
 

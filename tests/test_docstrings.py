@@ -28,6 +28,8 @@ import pytest
                 "consistency",
             )
         ),
+        "lab.evidence.cards",
+        "lab.methods.activation_compare",
         "lab.methods.health",
         "lab.methods.similarity",
     ],

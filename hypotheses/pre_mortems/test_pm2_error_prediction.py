@@ -2,6 +2,10 @@
 
 Judged by AUROC, which owes nothing to the base rate: on a base rate of 25 % an accuracy above 0.55 is
 what pure noise gets. A patient's questions stay in one fold.
+
+First, middle and last layer under three poolings, each under three seeds:
+
+    pytest hypotheses -k PM2 --lab-sweep depth=0,0.5,1.0 --lab-sweep position=mean,last,attention --lab-seeds 42,123,456
 """
 
 from lab.estimate import Bar
@@ -18,7 +22,7 @@ from lab.plugin import experiment
         "clinic-shuffled": "it was told the facts of other patients, and is right by chance alone",
     },
 )
-def test_errors_are_predictable(model, questions, evidence, *, n_samples=4800, depth=0.5, folds=5):
+def test_errors_are_predictable(model, questions, evidence, *, n_samples=4800, depth=0.5, position="last", folds=5):
     asked = questions.sample(n_samples, seed=evidence.seed)
     evidence.health(
         health.no_duplicates(asked.prompts, "questions"),
@@ -26,11 +30,12 @@ def test_errors_are_predictable(model, questions, evidence, *, n_samples=4800, d
     )
     answers = model.choose(asked.prompts, asked.options)  # exact option probabilities, nothing sampled
     wrong = answers.picked != asked.key
-    resid = model.capture(asked.prompts, at=model.resid_post(depth), position="last")
+    resid = model.capture(asked.prompts, at=model.resid_post(depth), position=position)
     probe = probing.logistic(resid.array[:, 0], wrong, groups=asked.subject, folds=folds, seed=evidence.seed)
 
     evidence.control("shuffled labels carry no signal", probe.shuffled.auroc.within(0.45, 0.55))
     evidence.plot("error_prediction_roc", probe.plot_roc)
+    evidence.rows("roc", probe.roc_rows("questions"))
     evidence.report(
         accuracy=probe.accuracy,
         balanced=probe.balanced_accuracy,

@@ -38,7 +38,7 @@ class Step:
     log
         Where in the results folder its text log goes.
     subjects
-        "models" (several), "model" (one), or "source and target".
+        "models" (several), "model" (one), or "target and source", which are named in this order.
     knobs
         Flag to knob: `--prompts 50` becomes `--lab-set n_samples=50`.
     choices
@@ -91,7 +91,7 @@ class Step:
         return ["--lab-models", ",".join(named)]
 
 
-_SUBJECTS = {"models": ("models",), "model": ("model",), "source and target": ("source", "target")}
+_SUBJECTS = {"models": ("models",), "model": ("model",), "target and source": ("target", "source")}
 
 
 def steps(plan: Path) -> dict[str, Step]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from lab.evidence import canonical, kept
 from lab.evidence.cache import Cache, Entry
 from lab.evidence.digest import digest
 from lab.subjects.edits import Edit
-from lab.subjects.effort import DONE
+from lab.subjects.effort import DONE, PRICE
 from lab.subjects.identity import source
 from lab.subjects.outline import Outline
 from lab.subjects.places import Site
@@ -23,7 +24,7 @@ from lab.subjects.results import Activations, Choice, Generation, Sweep
 from lab.subjects.sites import Sites
 from lab.subjects.store import Store
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept; another number makes all earlier entries stale."""
 
 Edits = Edit | Sequence[Edit] | None
@@ -168,11 +169,16 @@ class CachedSpeaker:
         found = self._found(key)
         if found is not None:
             DONE.hits += 1
+            PRICE.add(**found.facts["effort"])
             return kept.restored(kind, found)
         subject = self._subject()
+        before, begun = asdict(DONE), time.monotonic()
         result = compute(subject)
+        took = {name: DONE.since(before)[name] for name in ("passes", "tokens")}
+        took["seconds"] = round(time.monotonic() - begun, 3)
+        PRICE.add(**took)
         if key is not None:
-            self._cache.put(key, kept.entry(result, self.notes))
+            self._cache.put(key, kept.entry(result, self.notes, took))
         return result
 
     def _found(self, key: str | None) -> Entry | None:

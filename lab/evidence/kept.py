@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,17 +15,18 @@ from lab.subjects.results import Generation
 Result = TypeVar("Result")
 
 
-def entry(result: Any, notes: list[str]) -> Entry:
-    """A result of `lab.subjects.results`, or the answers of `chat`, with the notes that go with it."""
+def entry(result: Any, notes: list[str], effort: Mapping[str, float]) -> Entry:
+    """A result of `lab.subjects.results`, or the answers of `chat`, with the notes that go with it and what it took."""
+    told: dict[str, Any] = {"notes": notes, "effort": dict(effort)}
     if isinstance(result, list):
-        return Entry({"notes": notes}, rows=result)
+        return Entry(told, rows=result)
     if isinstance(result, Generation):
         rows = [list(pair) for pair in zip(result.texts, result.tokens, strict=True)]
-        return Entry({"notes": notes}, rows=rows)
+        return Entry(told, rows=rows)
     held = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     arrays = {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
     facts = {name: plain(value) for name, value in held.items() if name not in arrays}
-    return Entry({"result": facts, "notes": notes}, arrays)
+    return Entry({"result": facts, **told}, arrays)
 
 
 def restored(kind: type[Result], kept: Entry) -> Result:

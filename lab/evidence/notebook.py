@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.estimate import Bar, Estimate, Outcome, Verdict
+from lab.evidence import arrays as arrays_on_disk
 from lab.evidence.digest import digest
 from lab.evidence.files import file_name, write_whole
 from lab.evidence.items import Item, Work
@@ -21,6 +22,7 @@ from lab.subjects.effort import DONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
     from lab.methods.health import Finding
 
@@ -31,6 +33,7 @@ class Cell:
 
     `params` are the test's parameters as strings ("model": "clinic-gpt2"); `negative` says why this
     cell is known to refute the claim, where it is a negative control; `population` is what the claim speaks of.
+    `title` and `questions` are what its card is called, and asks.
     """
 
     id: str
@@ -43,6 +46,8 @@ class Cell:
     seed: int
     negative: str | None = None
     population: str = ""
+    title: str = ""
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ class Notebook:
         self.measured: dict[str, Estimate] = {}
         self.asked: Verdict | None = None
         self.plots: dict[str, Path] = {}
+        self.kept: dict[str, Path] = {}
+        """Files of arrays, by name."""
         self.events: list[dict[str, Any]] = []
         self._journal, self._results, self._past = journal, results, past or Past()
         self._loops: set[str] = set()
@@ -228,12 +235,24 @@ class Notebook:
                 self.controls.append(Control(**{k: event[k] for k in ("name", "outcome", "reason")}))
             elif event["event"] == "plot":
                 self.plots[event["name"]] = self._results / event["file"]
+            elif event["event"] == "arrays":
+                self.kept[event["name"]] = self._results / event["file"]
             elif event["event"] == "finished":
                 self.asked = next((v for v in self.judged if v.reason == event["reason"]), None)
                 self.replayed, self.shown = event.get("replayed") or event["run"], event["shown"]
                 self._seconds = event["seconds"]
                 continue
-            if event["event"] in ("control", "measured", "judged", "report", "plot", "rows", "noted"):
+            if event["event"] in (
+                "control",
+                "measured",
+                "judged",
+                "report",
+                "plot",
+                "arrays",
+                "rows",
+                "answer",
+                "noted",
+            ):
                 self._write(event["event"], **fields)
         return True
 
@@ -288,9 +307,34 @@ class Notebook:
         shown = {key: _fields(value) if isinstance(value, Estimate) else plain(value) for key, value in values.items()}
         self._write("report", values=shown)
 
+    def answer(self, number: int, text: str, *tables: list[dict[str, Any]]) -> None:
+        """Answers a research question, by its number from 1, in words and with tables (lists of rows) for the card.
+
+        Raises ValueError where the experiment asks no such question.
+        """
+        if not 1 <= number <= len(self.cell.questions):
+            asked = len(self.cell.questions)
+            raise ValueError(
+                f"there is no question {number}; {self.cell.experiment} asks {asked}: @experiment(questions=)"
+            )
+        self._write("answer", number=number, text=text, tables=list(tables))
+
     def rows(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Keeps raw rows (prompts, texts, scores). They reach the experiment's own results file, not the tables."""
         self._write("rows", name=name, rows=rows)
+
+    def arrays(self, name: str, arrays: Mapping[str, ArrayLike]) -> Path:
+        """Keeps arrays by label in a file of the results folder; returns its path. `lab.evidence.arrays.load` reads it.
+
+            evidence.arrays("mean activations", {"mcq": mean})
+
+        Float64 is kept as float32. Raises TypeError for what is no array of numbers, ValueError for a name used twice.
+        """
+        if name in self.kept:
+            raise ValueError(f"arrays {name!r} were kept already; give the second ones a name of their own")
+        self.kept[name], checksum = arrays_on_disk.keep(self._folder("arrays"), name, arrays)
+        self._write("arrays", name=name, file=str(self.kept[name].relative_to(self._results)), sha256=checksum)
+        return self.kept[name]
 
     def note(self, text: str) -> None:
         """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller; once."""
@@ -312,11 +356,18 @@ class Notebook:
             draw(figure.add_subplot())
             picture = io.BytesIO()
             canvas.print_png(picture, metadata={"Software": None})
-        folder = self._results / "plots" / file_name(self.cell.experiment) / file_name(self.cell.id)
-        path = write_whole(folder / f"{file_name(name)}.png", picture.getvalue())
+        path = write_whole(self._folder("plots") / f"{file_name(name)}.png", picture.getvalue())
         self.plots[name] = path
         self._write("plot", name=name, file=str(path.relative_to(self._results)))
         return path
+
+    def _folder(self, kind: str) -> Path:
+        """Where the cell's files of a kind are."""
+        return self._results / kind / file_name(self.cell.experiment) / file_name(self.cell.id)
+
+    def configured(self, config: Mapping[str, Any], folder: str, reproduce: str) -> None:
+        """Writes the effective configuration, the cell's own folder in the results, and the command that repeats it."""
+        self._write("configured", config=config, folder=folder, reproduce=reproduce)
 
     def registered(self, what: Registered) -> None:
         """Writes down what is claimed before the data, for the lock."""
@@ -365,6 +416,8 @@ class Notebook:
         self.events.append(self._journal.write(self.cell.id, event, key=self.key, **fields))
 
 
+REPEATED = ("control", "measured", "judged", "report", "plot", "arrays", "rows", "answer", "noted")
+"""Events of a finished cell that a replay writes again."""
 _LOOK: Any = {
     "figure.dpi": 100,
     "font.size": 9,

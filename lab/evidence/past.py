@@ -42,9 +42,9 @@ class Past:
             return cls(read(journals, run))
 
     def finished(self, key: str, results: Path) -> list[dict[str, Any]] | None:
-        """The events of a finished cell with this key whose plots are still in `results`, or None."""
+        """The events of a finished cell with this key whose plots and arrays are still in `results`, or None."""
         events = self._finished.get(key)
-        if events is None or any(not (results / e["file"]).is_file() for e in events if e["event"] == "plot"):
+        if events is None or any(not (results / e["file"]).is_file() for e in events if "file" in e):
             return None
         return events
 

@@ -16,12 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from lab.estimate import Bar, Estimate
+from lab.evidence.effect_sizes import effect_size
 from lab.evidence.files import file_name, write_whole
 from lab.evidence.journal import SCHEMA
+from lab.methods.planning import NOT_RUN, overall
 
 _RUN = ("run", "command", "started", "seconds", "replayed", "effort", "rows", "notes")
 """What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
+_CARD = ("answers", "abandoned", "config", "folder", "reproduce", "title", "questions")
+"""What stands on a cell's card alone."""
+_TOLD_LATER = ("population", "title", "questions")
+"""What older journals do not tell."""
 _TOLD = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
+PLANNED = {
+    "PM1": ("mean r", "Average correlation", "mean r"),
+    "PM2": ("AUROC", "Probe accuracy", "accuracy"),
+    "PM3": ("change rate", "Change rate", "change rate"),
+}
+"""The pre-mortems: the metric that the plan's table must have, and what its summary calls which estimate."""
+UNFINISHED = "it never finished: its process ended"
 KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
 
 
@@ -55,10 +68,19 @@ class CellRecord:
     seed: int
     negative: str | None
     population: str = ""
+    title: str = ""
+    questions: list[str] = field(default_factory=list)
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    abandoned: list[CellRecord] = field(default_factory=list)
+    """Earlier starts of the cell whose process ended before they did."""
+    reproduce: str = ""
     measures: list[Measure] = field(default_factory=list)
     controls: list[dict[str, str]] = field(default_factory=list)
     reported: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     registration: str | None = None
@@ -70,7 +92,7 @@ class CellRecord:
     effort: dict[str, float] = field(default_factory=dict)
     key: str | None = None
     verdict: str = "INVALID"
-    reason: str = "it never finished: its process ended"
+    reason: str = UNFINISHED
 
     @property
     def shown_verdict(self) -> str:
@@ -80,10 +102,26 @@ class CellRecord:
         return f"{self.verdict} ({KNOWN if self.verdict == 'FAIL' else NOT_REFUTED})"
 
     @property
+    def finished(self) -> bool:
+        """Whether it came to an end; False where its process ended first."""
+        return self.reason != UNFINISHED
+
+    @property
     def asked(self) -> str:
         """Of whom, and with which parameters beside the models."""
         others = [f"{name}={value}" for name, value in self.params.items() if name not in ("model", "other_model")]
         return " ".join(part for part in (self.subject, *others) if part)
+
+
+def called(cells: list[CellRecord]) -> dict[str, str]:
+    """By cell, what it is called among those of its experiment: of whom it asks, and the knobs and seed that differ."""
+    names = {}
+    for cell in cells:
+        settings = [{**other.knobs, "seed": other.seed} for other in cells if other.experiment == cell.experiment]
+        own = {**cell.knobs, "seed": cell.seed}
+        differing = [f"{name}={own[name]}" for name in own if any(other.get(name) != own[name] for other in settings)]
+        names[cell.cell] = " ".join([cell.asked, *differing]).strip()
+    return names
 
 
 def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
@@ -97,9 +135,13 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
         if event["schema"] != SCHEMA or kind in ("run", "ended"):
             continue
         if kind == "started":
-            told = {name: event[name] for name in _TOLD} | {"population": event.get("population", "")}
+            told = {name: event[name] for name in _TOLD}
+            told |= {name: event[name] for name in _TOLD_LATER if name in event}
             command = commands.get(event["run"], "")
+            known = cells.get(key)
             cells[key] = CellRecord(cell=key, run=event["run"], command=command, started=event["time"], **told)
+            if known is not None and not known.finished:
+                cells[key].abandoned = [*known.abandoned, known]
             continue
         cell = cells[key]
         if kind == "measured":
@@ -114,6 +156,12 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
             cell.reported.update(event["values"])
         elif kind == "plot":
             cell.plots[event["name"]] = event["file"]
+        elif kind == "arrays":
+            cell.arrays[event["name"]] = {name: event[name] for name in ("file", "sha256")}
+        elif kind == "configured":
+            cell.config, cell.folder, cell.reproduce = event["config"], event["folder"], event["reproduce"]
+        elif kind == "answer":
+            cell.answers[str(event["number"])] = {name: event[name] for name in ("text", "tables")}
         elif kind == "rows":
             cell.rows[event["name"]] = event["rows"]
         elif kind == "noted":
@@ -136,9 +184,20 @@ def summary_table(cells: list[CellRecord]) -> str:
     for cell in cells:
         measures: list[Measure | None] = [*cell.measures] or [None]
         rows += [_row(cell, measure) + [cell.registration or ""] * locked for measure in measures]
+    rows += [row + [""] * locked for row in _not_run(cells)]
     together = [*map(_seeds_row, over_seeds(cells)), *map(_family_row, families(cells))]
     rows += [row + [""] * locked for row in together]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _not_run(cells: list[CellRecord]) -> list[list[str]]:
+    """A row for each pre-mortem that is missing beside others: the table of the plan has all three."""
+    ran = {cell.experiment for cell in cells} & PLANNED.keys()
+    return [
+        [name, metric, "not run", "", "", "", NOT_RUN]
+        for name, (metric, *_) in PLANNED.items()
+        if ran and name not in ran
+    ]
 
 
 @dataclass(frozen=True)
@@ -262,8 +321,11 @@ def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
 
 
 def entry(cell: CellRecord) -> dict[str, Any]:
-    """A cell as JSON, without what differs between equal runs and without raw rows."""
-    return {name: value for name, value in asdict(cell).items() if name not in _RUN}
+    """A cell as JSON, each measure with its effect size; without what differs between equal runs, and raw rows."""
+    told = {name: value for name, value in asdict(cell).items() if name not in (*_RUN, *_CARD)}
+    for measure, known in zip(cell.measures, told["measures"], strict=True):
+        known["effect_size"] = effect_size(measure.read, measure.claims)
+    return told
 
 
 def statistics(cells: list[CellRecord]) -> str:
@@ -302,13 +364,14 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         f"# {first.experiment}: {first.claim}",
         f"- Date: {begun:%Y-%m-%d}",
         f"- Duration: {spent / 60:.1f} minutes",
+        *_overall(cells),
         f"- Run: {first.run}",
         f"- Command: `{first.command}`",
         f"- Speaks of: {first.population}",
     ]
-    output = [f"{first.experiment}: {first.claim}"]
+    output, names = [f"{first.experiment}: {first.claim}"], called(cells)
     for cell in cells:
-        summary += ["", f"## {cell.asked or first.experiment}", ""]
+        summary += ["", f"## {names[cell.cell] or first.experiment}", ""]
         summary += [f"- {m.read.name}: {m.read.shown} {m.read.interval}" for m in cell.measures]
         summary += [f"- Result: {cell.shown_verdict}"]
         summary += [f"- Note: {text}" for text in cell.notes]
@@ -323,6 +386,28 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         results_file: _json(results),
         output_file: "\n".join(output) + "\n",
     }
+
+
+def _overall(cells: list[CellRecord]) -> list[str]:
+    """What a pre-mortem's summary says of all its cells but the negative controls: the mean, and the verdict."""
+    first = cells[0]
+    tested = [cell for cell in cells if not cell.negative]
+    if first.experiment not in PLANNED or not tested:
+        return []
+    _, label, name = PLANNED[first.experiment]
+    found = [estimates(cell)[name].value for cell in tested if name in estimates(cell)]
+    mean = f"{statistics_of.fmean(found):.3f} (mean of {len(found)})" if found else "not measured"
+    return [f"- {label}: {mean}", f"- Result: {overall(cell.verdict for cell in tested)}"]
+
+
+def estimates(cell: CellRecord) -> dict[str, Estimate]:
+    """All estimates of a cell by name: what it measured, and what it reported beside."""
+    reported = {
+        name: Estimate(**(value | {"name": name}))
+        for name, value in cell.reported.items()
+        if isinstance(value, dict) and {"value", "low", "high", "method"} <= value.keys()
+    }
+    return reported | {measure.read.name: measure.read for measure in cell.measures}
 
 
 def _json(value: Any) -> str:

@@ -38,5 +38,8 @@ class ThrowawayNotebook(Notebook):
     def plot(self, name: str, draw: Any, **_: Any) -> Path:
         return self._results / name
 
+    def arrays(self, name: str, arrays: Any) -> Path:
+        return self._results / name
+
     def _write(self, event: str, **fields: Any) -> None:
         self.events.append({"event": event, **fields})

@@ -51,6 +51,14 @@ class RiskCoverage:
     excess_aurc: float
     augrc: float
 
+    def rows(self, *, most: int = 200) -> list[dict[str, float]]:
+        """The curve as rows, to be drawn anew: at most `most` points of it, with the last."""
+        kept = np.unique(np.linspace(0, self.risk.size - 1, min(most, self.risk.size)).round().astype(int))
+        return [
+            {"coverage": coverage, "risk": risk}
+            for coverage, risk in zip(self.coverage[kept].tolist(), self.risk[kept].tolist(), strict=True)
+        ]
+
     def plot(self, ax: Axes) -> None:
         """The curve between that of random abstention and an oracle's."""
         k = np.arange(1, self.coverage.size + 1)

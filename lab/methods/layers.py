@@ -53,12 +53,30 @@ class LayerSearch(Scored):
     calibrated: float
     percentiles: np.ndarray
 
+    def rows(self) -> list[dict[str, float]]:
+        """One row a pair of layers, for tables: its score, the 95 % of the search's null, and its own percentile."""
+        return [
+            {
+                "layer": i,
+                "other_layer": j,
+                "score": float(score),
+                "null_95": self.null_95,
+                "percentile": float(self.percentiles[i, j]),
+            }
+            for (i, j), score in np.ndenumerate(self.scores)
+        ]
+
     def plot(self, ax: Axes) -> None:
         """Every pair's score, with the best one marked."""
+        from matplotlib.ticker import MaxNLocator
+
         image = ax.imshow(self.scores, cmap="cividis", origin="lower", aspect="auto")
         ax.figure.colorbar(image, ax=ax, label=self.measure)
         i, j = self.best
-        ax.scatter([j], [i], s=80, facecolors="none", edgecolors="white", linewidths=2)
+        ax.scatter([j], [i], s=120, facecolors="white", edgecolors="black", linewidths=1.5)  # seen on any colour
+        ax.grid(False)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
         title = f"Layers {i} and {j}: {self.value:.3f}, corrected p = {self.p:.3g} (n={self.score.n})"
         ax.set(xlabel="layer of the second model", ylabel="layer of the first model", title=title)
 

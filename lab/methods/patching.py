@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lab.estimate import Estimate
 from lab.stats.checks import finite, row
 from lab.stats.families import MaxT, max_t
-from lab.stats.intervals import paired_difference, ratio, wilson
+from lab.stats.intervals import paired_difference, ratio, student, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,13 +165,23 @@ class LayerEffects:
     rivals: tuple[int, ...]
     identity: np.ndarray
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a layer, from which the plot can be drawn again."""
+        return [
+            {"layer": layer, "effect": e.value, "low": e.low, "high": e.high, "identity": float(own)}
+            for layer, (e, own) in enumerate(zip(self.sweep.band, self.identity, strict=True))
+        ]
+
     def plot(self, ax: Axes) -> None:
         """Mean effect by layer with the simultaneous band, and the identity patch."""
+        from matplotlib.ticker import MaxNLocator
+
         band, layers = self.sweep.band, range(len(self.sweep.band))
         ax.fill_between(layers, [e.low for e in band], [e.high for e in band], alpha=0.25, label="band, all layers")
         ax.plot(layers, [e.value for e in band], marker="o", markersize=3, label="patched")
         ax.plot(layers, self.identity, color="C3", linestyle=":", label="identity, largest")
         ax.axhline(0, color="0.6", linewidth=0.8)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="layer", ylabel="effect", title=f"Patching by layer, strongest at {self.strongest}")
         ax.legend(fontsize=7)
 
@@ -202,6 +212,116 @@ def by_layer(
     top = sweep.band[strongest]
     rivals = (i for i, e in enumerate(sweep.band) if i != strongest and e.high >= top.low)
     return LayerEffects(sweep, strongest, tuple(rivals), np.abs(finite(own, "identity effects")).max(0))
+
+
+@dataclass(frozen=True)
+class LayerRecovery:
+    """How much of the clean prompts' answer each layer's patch restores, 0 as corrupted and 1 as clean.
+
+    Attributes
+    ----------
+    clean, corrupted
+        Mean logit differences of the unpatched runs.
+    gap
+        The first less the second, paired by prompt. Where it is not well above 0, no patch has anything to restore.
+    layers
+        Every layer, in units of the mean gap.
+    searched
+        Those among which the strongest was looked for.
+    strongest
+        Mean effect at that layer, whose interval holds for all that were searched at once.
+    recovered
+        `recovery` at that layer, as if it had been named beforehand: with the gap's own uncertainty in it.
+    identity, end
+        The largest change of a logit difference by a prompt's own activation; and how far the last layer's patch
+        is from the clean run.
+    """
+
+    clean: Estimate
+    corrupted: Estimate
+    gap: Estimate
+    layers: LayerEffects
+    searched: LayerEffects
+    strongest: Estimate
+    recovered: Estimate
+    identity: float
+    end: float
+
+    def plot(self, ax: Axes) -> None:
+        """The effect at each layer with the band that holds for all, and the strongest of those searched."""
+        self.layers.plot(ax)
+        best, n = self.searched.strongest, self.gap.n
+        ax.plot(best, self.strongest.value, "o", color="C1", markersize=8, fillstyle="none", label="strongest searched")
+        ax.axhline(1, color="0.6", linewidth=0.8)
+        beside = f", overlapping {len(self.searched.rivals)}" if self.searched.rivals else ""
+        ax.set(ylabel="effect (0 corrupted, 1 clean)", title=f"Patching by layer: strongest {best}{beside} (n={n})")
+        ax.legend(fontsize=7)
+
+
+def recovery_by_layer(
+    clean: ArrayLike, corrupted: ArrayLike, patched: ArrayLike, own: ArrayLike, *, but_last: bool = True, seed: int = 0
+) -> LayerRecovery:
+    """The effect of patching each layer in turn, on logit differences of the right answer less the wrong one.
+
+    Parameters
+    ----------
+    clean, corrupted
+        [n] of the unpatched runs.
+    patched, own
+        [layers, n] of the corrupted run with each layer's clean activation, and with its own.
+    but_last
+        Leaves the last layer out of the search: patched into the last token of the residual stream, it is the clean
+        run by construction.
+    seed
+        Of `by_layer`.
+
+    Raises ValueError for shapes that do not match, NaN, fewer than two layers or prompts, or no mean gap.
+    """
+    whole, least = row(clean, "clean logits", least=2), row(corrupted, "corrupted logits", least=2)
+    now, same = np.asarray(patched, dtype=float), np.asarray(own, dtype=float)
+    if now.shape != same.shape or now.ndim != 2 or now.shape[1:] != whole.shape or whole.shape != least.shape:
+        raise ValueError(f"logits must be [n], [n], [layers, n] twice, not {whole.shape}, {now.shape}, {same.shape}")
+    if len(now) < 2:
+        raise ValueError("a search over layers needs at least two of them")
+    gap = float((whole - least).mean())
+    if gap == 0:
+        raise ValueError("clean and corrupted prompts have the same mean logit difference; there is nothing to restore")
+    effects, identity = (((side - least) / gap).T for side in (now, same))
+    layers = by_layer(effects, identity=identity, seed=seed)
+    searched = by_layer(effects[:, :-1], identity=identity[:, :-1], seed=seed) if but_last else layers
+    return LayerRecovery(
+        clean=student(whole),
+        corrupted=student(least),
+        gap=student(whole - least),
+        layers=layers,
+        searched=searched,
+        strongest=searched.sweep.band[searched.strongest],
+        recovered=recovery(whole, least, now[searched.strongest]),
+        identity=float(np.abs(same - least).max()),
+        end=float(np.abs(now[-1] - whole).max()),
+    )
+
+
+def first_tokens(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> np.ndarray:
+    """The id [n] of the token with which each answer begins after its prompt; `answers` hold the space before a word.
+
+    As the tokenizer writes both together where that keeps the prompt's own tokens, else as it writes the answer
+    alone. Raises ValueError for different lengths, or an answer without a token.
+    """
+    if len(prompts) != len(answers):
+        raise ValueError(f"{len(prompts)} prompts need {len(prompts)} answers, not {len(answers)}")
+    before = tokenizer(list(prompts))["input_ids"]
+    both = tokenizer([p + a for p, a in zip(prompts, answers, strict=True)])["input_ids"]
+    alone = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    found = []
+    for answer, tokens_before, joined, own in zip(answers, before, both, alone, strict=True):
+        tokens = joined[len(tokens_before) :] if list(joined[: len(tokens_before)]) == list(tokens_before) else own
+        if not tokens:
+            raise ValueError(
+                f"the answer {answer!r} has no token of its own after its prompt; write the space before it"
+            )
+        found.append(int(tokens[0]))
+    return np.array(found)
 
 
 def _differ(a: Sequence[Hashable], b: Sequence[Hashable]) -> np.ndarray:

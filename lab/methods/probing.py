@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -87,15 +87,27 @@ class Probe:
     constant: int
     duplicates: int
 
-    def plot_roc(self, ax: Axes) -> None:
-        """The ROC curve, with its area in the legend."""
+    @property
+    def roc(self) -> tuple[np.ndarray, np.ndarray]:
+        """False and true positive rates [points] from 0 to 1, one point a distinct score: ties are a slope, no step."""
         order = np.argsort(-self.scores, kind="stable")
-        # One point per distinct score, so that ties are a slope and not a step.
         last = np.append(np.flatnonzero(np.diff(self.scores[order])), len(order) - 1)
         hits, misses = np.cumsum(self.labels[order])[last], np.cumsum(~self.labels[order])[last]
+        return np.append(0, misses / misses[-1]), np.append(0, hits / hits[-1])
+
+    def roc_rows(self, name: str, *, most: int = 200) -> list[dict[str, Any]]:
+        """The ROC curve as rows, to be drawn anew: at most `most` points of it, both ends among them."""
+        misses, hits = self.roc
+        kept = np.unique(np.linspace(0, misses.size - 1, min(most, misses.size)).round().astype(int))
+        return [
+            {"set": name, "false_positive_rate": x, "true_positive_rate": y}
+            for x, y in zip(misses[kept].tolist(), hits[kept].tolist(), strict=True)
+        ]
+
+    def plot_roc(self, ax: Axes) -> None:
+        """The ROC curve, with its area in the legend."""
         e = self.auroc
-        label = f"AUROC = {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
-        ax.plot(np.append(0, misses / misses[-1]), np.append(0, hits / hits[-1]), label=label)
+        ax.plot(*self.roc, label=f"AUROC = {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]")
         ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="chance")
         ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", title="Probe, out of fold")
         ax.legend(loc="lower right", fontsize=7)
@@ -407,13 +419,22 @@ class Transfer:
         """[sets, sets] of the values; row = taught on, column = tested on."""
         return np.array([[self.auroc[a, b].value for b in self.names] for a in self.names])
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a cell of the matrix, for tables."""
+        return [
+            {"taught_on": a, "tested_on": b, "auroc": e.value, "low": e.low, "high": e.high, "n": e.n}
+            for (a, b), e in self.auroc.items()
+        ]
+
     def plot(self, ax: Axes) -> None:
         """The matrix in colours, from chance to perfect, with its figures."""
         ax.imshow(self.matrix, vmin=0.5, vmax=1, cmap="viridis")
         at = range(len(self.names))
         for i in at:
             for j in at:
-                ax.text(j, i, f"{self.matrix[i, j]:.2f}", ha="center", va="center", color="white", fontsize=7)
+                value = self.matrix[i, j]
+                ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="k" if value > 0.8 else "w", fontsize=8)
+        ax.grid(False)
         ax.set_xticks(at, self.names, rotation=45, ha="right", fontsize=7)
         ax.set_yticks(at, self.names, fontsize=7)
         ax.set(xlabel="tested on", ylabel="taught on", title="AUROC of probes across sets")

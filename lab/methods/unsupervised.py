@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -108,6 +109,44 @@ class Unsupervised:
     ratio: Estimate
     ratio_above_chance: Estimate
     distractor: Estimate | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a method, for tables."""
+        named = {"CCS": self.ccs, "PCA of differences": self.pca, "supervised": self.supervised}
+        rows: list[dict[str, Any]] = [
+            {
+                "method": name,
+                "accuracy": found.accuracy.value,
+                "accuracy_best_sign": found.accuracy_best_sign.value,
+                "auroc": found.auroc.value,
+                "auroc_sign_free": found.auroc_sign_free.value,
+                "n": int(self.test.sum()),
+            }
+            for name, found in named.items()
+        ]
+        chance = {"accuracy_best_sign": float(self.random.accuracies.mean()), "auroc_sign_free": self.random.mean}
+        return [*rows, {"method": "random directions"} | chance]
+
+    def negative_result(self, tried: str) -> dict[str, Any]:
+        """A search that did not find the truth as a row: what was tried, the numbers, and the likely reason."""
+        if self.supervised.auroc.low <= 0.5:
+            reason = "no linear probe reads it here, with labels or without: try another layer or wording"
+        elif self.pca.auroc_sign_free.low > self.random.high:
+            reason = "the truth is the direction of most variance, but not the most consistent one: use the PCA"
+        else:
+            reason = "a supervised probe reads it, but it is neither the most consistent nor the widest direction"
+        numbers = {
+            "ccs_auroc": self.ccs.auroc.value,
+            "ccs_accuracy": self.ccs.accuracy.value,
+            "pca_accuracy": self.pca.accuracy.value,
+            "supervised_accuracy": self.supervised.accuracy.value,
+            "ratio": self.ratio.value,
+            "ratio_above_chance": self.ratio_above_chance.value,
+            "random_p": self.random.p,
+            "loss": float(self.losses[0]),
+            "n": int(self.test.sum()),
+        }
+        return {"tried": tried, "numbers": numbers, "likely_reason": reason}
 
     def plot(self, ax: Axes) -> None:
         """Sign-free AUROC of each, with the range of random directions as a band."""
@@ -215,6 +254,40 @@ def ccs(
     )
 
 
+def contrast(
+    options: Sequence[str] | Sequence[Sequence[str]], key: ArrayLike, *, seed: int = 0
+) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """Two answers to each question, and [n] whether the first of them is the right one.
+
+    Parameters
+    ----------
+    options
+        Two texts for all questions, which keep their order; or a list of two or more for each, of which the
+        right one and a wrong one are taken, in random order.
+    key
+        [n] index of the right option.
+    seed
+        Of what is drawn.
+
+    Raises ValueError for a question with fewer than two options, or lists that do not match.
+    """
+    right, rng = np.asarray(key), np.random.default_rng(seed)
+    if all(isinstance(option, str) for option in options):
+        if len(options) != 2:
+            raise ValueError(f"a contrast has two sides; there are {len(options)} options: give each question a list")
+        return [(str(options[0]), str(options[1]))] * right.size, right == 0
+    if len(options) != right.size:
+        raise ValueError(f"{right.size} questions need as many lists of options, not {len(options)}")
+    if min(map(len, options)) < 2:
+        raise ValueError("a question has fewer than two options, and so nothing to hold against the right one")
+    first = rng.random(right.size) < 0.5
+    pairs = []
+    for texts, at, true in zip(options, right.tolist(), first.tolist(), strict=True):
+        wrong = texts[(at + int(rng.integers(1, len(texts)))) % len(texts)]
+        pairs.append((texts[at], wrong) if true else (wrong, texts[at]))
+    return pairs, first
+
+
 def _pairs(yes: ArrayLike, no: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     one, zero = np.asarray(yes, dtype=float), np.asarray(no, dtype=float)
     if one.ndim != 2 or one.shape != zero.shape:
@@ -294,6 +367,10 @@ def _ratio(own: Direction, other: Direction, y: np.ndarray, groups: np.ndarray |
         n = int(clusters(groups, y.size)[0])
         return Estimate(0.0, 0.0, 0.0, n, "Fieller", doubt="the supervised probe is at chance, so there is no ratio")
     e = ratio(top - chance, bottom - chance, groups=groups)
+    if e.without_width:  # as where both are always right: no row tells how sure that is, but their number does
+        one, two = (wilson(right, groups=groups) for right in (top, bottom))
+        low, high = (one.low - chance) / (two.high - chance), (one.high - chance) / (two.low - chance)
+        e = Estimate(e.value, min(low, e.value), max(high, e.value), e.n, f"of two {one.method} intervals")
     return replace(e, doubt=e.doubt or doubt)
 
 

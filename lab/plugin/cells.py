@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import pytest
 
 from lab.evidence.journal import plain
 from lab.plugin.experiment import Experiment, experiment_of, parse_knob
-from lab.plugin.options import SETTINGS, Settings
+from lab.plugin.options import SETTINGS, SWEEP, Settings
 from lab.subjects.names import UNTRAINED as TWIN
 from lab.subjects.names import controls
 
@@ -34,7 +34,29 @@ def subjects(settings: Settings) -> tuple[str, ...]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`model` runs over all subjects; `model` with `other_model` over all their pairs."""
+    """`model` runs over all subjects; `model` with `other_model` over all their pairs; each with all swept knobs."""
+    _generate_subjects(metafunc)
+    grid = _grid(experiment_of(metafunc.function), metafunc.config.stash[SETTINGS])
+    if grid:
+        metafunc.fixturenames.append(SWEEP)
+        ids = ["-".join(f"{knob}={text}" for knob, text in point) for point in grid]
+        metafunc.parametrize(SWEEP, [dict(point) for point in grid], ids=ids, indirect=True, scope="function")
+
+
+def _grid(declared: Experiment | None, settings: Settings) -> list[tuple[tuple[str, str], ...]]:
+    """Every combination of the values of swept knobs that an experiment has, as texts."""
+    if declared is None:
+        return []
+    axes: dict[str, list[tuple[str, str]]] = {}
+    for owner, knob, text in settings.sweeps:
+        if owner in (None, declared.id) and knob in declared.knobs:
+            several = isinstance(declared.knobs[knob], list | tuple)
+            values = dict.fromkeys(part.strip() for part in text.split(";" if several else ","))
+            axes[knob] = [(knob, value) for value in values]
+    return list(product(*axes.values())) if axes else []
+
+
+def _generate_subjects(metafunc: pytest.Metafunc) -> None:
     if not _is_ours(metafunc, "model"):
         return
     declared = experiment_of(metafunc.function)
@@ -104,7 +126,8 @@ def _declare(items: list[pytest.Item], settings: Settings) -> None:
         if seen.setdefault(declared.id, function) is not function:
             raise pytest.UsageError(f"two experiments have the id {declared.id!r}; give {item.nodeid} another")
         item.stash[EXPERIMENT] = declared
-        item.stash[KNOBS] = knobs(declared, settings)
+        callspec = getattr(item, "callspec", None)
+        item.stash[KNOBS] = knobs(declared, settings, callspec.params.get(SWEEP) if callspec else None)
         try:
             plain(item.stash[KNOBS])
         except TypeError as error:
@@ -112,22 +135,34 @@ def _declare(items: list[pytest.Item], settings: Settings) -> None:
         known |= {f"{declared.id}.{knob}" for knob in declared.knobs}
     if not seen:
         return
-    for owner, knob, _ in settings.asked_overrides:
-        if not any(name == f"{owner}.{knob}" if owner else name.endswith(f".{knob}") for name in known):
-            listed = ", ".join(sorted(known)) or "none"
-            raise pytest.UsageError(f"--lab-set: no knob {f'{owner}.' if owner else ''}{knob}; known knobs: {listed}")
+    for flag, asked in (("--lab-set", settings.asked_overrides), ("--lab-sweep", settings.sweeps)):
+        for owner, knob, _ in asked:
+            if not any(name == f"{owner}.{knob}" if owner else name.endswith(f".{knob}") for name in known):
+                listed = ", ".join(sorted(known)) or "none"
+                raise pytest.UsageError(f"{flag}: no knob {f'{owner}.' if owner else ''}{knob}; known knobs: {listed}")
 
 
-def knobs(declared: Experiment, settings: Settings) -> dict[str, Any]:
-    """The experiment's knobs with what was set from outside. Raises UsageError for a value of the wrong type."""
+def knobs(declared: Experiment, settings: Settings, swept: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The experiment's knobs with what was set from outside, and those of its place in the grid.
+
+    Raises UsageError for a value of the wrong type.
+    """
     values = dict(declared.knobs)
-    for owner, knob, text in settings.overrides:
-        if owner in (None, declared.id) and knob in values:
+    given = [("--lab-set", knob, text) for owner, knob, text in settings.overrides if owner in (None, declared.id)]
+    for flag, knob, text in [*given, *(("--lab-sweep", *point) for point in (swept or {}).items())]:
+        if knob in values:
             try:
                 values[knob] = parse_knob(f"{declared.id}.{knob}", declared.knobs[knob], text)
             except ValueError as error:
-                raise pytest.UsageError(f"--lab-set: {error}") from None
+                raise pytest.UsageError(f"{flag}: {error}") from None
     return values
+
+
+@pytest.fixture
+def lab_sweep(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """Where in the grid of swept knobs a cell stands: their values as they were written, by name."""
+    point: Mapping[str, str] = request.param
+    return point
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,6 +24,8 @@ class Experiment:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     population: str = ITEMS
+    title: str = ""
+    questions: tuple[str, ...] = ()
 
 
 def experiment(
@@ -34,6 +36,8 @@ def experiment(
     negative: Mapping[str, str] | None = None,
     needs: Sequence[str] = (),
     population: str = ITEMS,
+    title: str = "",
+    questions: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Declares a test as an experiment.
 
@@ -58,6 +62,10 @@ def experiment(
         every table. By default it is this model on new items; a claim about models in general needs
         models as its units, and an interval over items then rejects what is true in about half of all
         experiments (measured: `docs/statistics.md`).
+    title
+        What the card of a cell calls the experiment; by default its id.
+    questions
+        Research questions, which `evidence.answer` answers on the card; by default the claim alone is asked.
 
     Keyword-only parameters with defaults are the experiment's knobs. The function stays an ordinary
     function and can be called by hand.
@@ -65,6 +73,8 @@ def experiment(
     for name, text in (("id", id), ("claim", claim), ("phase", phase), ("population", population)):
         if not isinstance(text, str) or not text.strip():
             raise TypeError(f"@experiment needs a non-empty {name}")
+    if isinstance(questions, str):
+        raise TypeError(f"questions={questions!r}: write a list of questions")
     if isinstance(needs, str) or not all(isinstance(needed, str) and needed.strip() for needed in needs):
         raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['PM1']")
 
@@ -75,9 +85,8 @@ def experiment(
             for p in parameters
             if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
         }
-        setattr(
-            function, _ATTRIBUTE, Experiment(id, claim, phase, dict(negative or {}), knobs, tuple(needs), population)
-        )
+        about = (id, claim, phase, dict(negative or {}), knobs, tuple(needs), population, title, tuple(questions))
+        setattr(function, _ATTRIBUTE, Experiment(*about))
         return function
 
     return declare

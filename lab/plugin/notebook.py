@@ -8,7 +8,7 @@ from lab.evidence import Cell, Journal, Notebook, Past, machine
 from lab.evidence.throwaway import ThrowawayNotebook
 from lab.plugin.cells import EXPERIMENT, KNOBS, NEGATIVE
 from lab.plugin.experiment import experiment_of
-from lab.plugin.options import SEED, SETTINGS
+from lab.plugin.options import SEED, SETTINGS, SWEEP
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 JOURNAL = pytest.StashKey[Journal]()
@@ -50,7 +50,8 @@ def cell_of(item: pytest.Item) -> Cell | None:
     if declared is None:
         return None
     callspec = getattr(item, "callspec", None)
-    params = {name: str(value) for name, value in callspec.params.items() if name != SEED} if callspec else {}
+    given = callspec.params if callspec else {}
+    params = {name: str(value) for name, value in given.items() if name not in (SEED, SWEEP)}
     subject = " x ".join(params[name] for name in ("model", "other_model") if name in params)
     reasons = [str(mark.kwargs.get("reason", "")) for mark in item.iter_markers("xfail")]
     negative = next((reason.removeprefix(NEGATIVE) for reason in reasons if reason.startswith(NEGATIVE)), None)
@@ -65,6 +66,8 @@ def cell_of(item: pytest.Item) -> Cell | None:
         seed=callspec.params[SEED] if callspec and SEED in callspec.params else item.config.stash[SETTINGS].seeds[0],
         negative=negative,
         population=declared.population,
+        title=declared.title,
+        questions=declared.questions,
     )
 
 

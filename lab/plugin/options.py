@@ -17,6 +17,10 @@ CACHE_MODES = ("off", "read", "write")
 SEED = "lab_seed"
 """The parameter under which a cell runs once for each of --lab-seeds."""
 DEFAULT_SEED, SEVERAL_SEEDS = 42, "42,123,456,789,1000"
+SWEEP = "lab_sweep"
+"""The parameter under which a cell runs once for each combination of swept knobs."""
+SWEPT_SEEDS = 3
+"""A grid under fewer seeds tells no difference between its cells from chance."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +29,19 @@ class Settings:
 
     `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the
     knobs that were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are
-    those of the command line, which must exist. `load` is how models are loaded. `worker` is "main" outside
+    those of the command line, which must exist. `sweeps` are the knobs of the grid, as (experiment or None, knob,
+    its values as one text). `load` is how models are loaded. `worker` is "main" outside
     of xdist. `seeds` are those under which each cell runs; `resume` goes on with what was interrupted, `cache`
     says whether what is known is read and kept. `force` opens every gate. `freeze` writes the lock and runs
-    nothing; `plan` says what would be done; `supersedes` names an earlier run that this one corrects. `command` is
+    nothing; `plan` says what would be done; `dry_run` writes
+    configurations and cards, and runs nothing; `supersedes` names an earlier run that this one corrects. `command` is
     the command line, on a worker the controller's.
     """
 
     models: tuple[str, ...] | None
     overrides: tuple[tuple[str | None, str, str], ...]
     asked_overrides: tuple[tuple[str | None, str, str], ...]
+    sweeps: tuple[tuple[str | None, str, str], ...]
     load: dict[str, Any]
     inconclusive: str
     results: Path
@@ -46,6 +53,7 @@ class Settings:
     force: bool
     freeze: bool
     plan: bool
+    dry_run: bool
     supersedes: str | None
     command: tuple[str, ...]
 
@@ -77,6 +85,15 @@ def add(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         help="give a knob another value, as n_samples=2000 or PM2.depth=0.75; may be repeated [ini: lab_set]",
+    )
+    group.addoption(
+        "--lab-sweep",
+        metavar="KNOB=V1,V2",
+        action="append",
+        default=[],
+        help="run each cell with each of these values of a knob, as PM2.depth=0,0.5,1.0; repeated, every combination. "
+        f"Takes at least {SWEPT_SEEDS} --lab-seeds, or --lab-force. Values of a knob that is a list are separated "
+        "by semicolons",
     )
     group.addoption(
         "--lab-load",
@@ -125,7 +142,8 @@ def add(parser: pytest.Parser) -> None:
         "--lab-force",
         action="store_true",
         default=False,
-        help="run cells although an experiment that they need did not come to PASS; each says so [ini: lab_force]",
+        help="run cells although an experiment that they need did not come to PASS, each says so; and a sweep although "
+        "it has few seeds [ini: lab_force]",
     )
     group.addoption(
         "--lab-freeze",
@@ -139,6 +157,12 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         default=False,
         help="run nothing and write nothing; say what a run would do: cells, models to load, passes, tokens, requests",
+    )
+    group.addoption(
+        "--lab-dry-run",
+        action="store_true",
+        default=False,
+        help="run nothing; write every cell's configuration and experiment card, with the command that runs it",
     )
     group.addoption(
         "--lab-supersedes",
@@ -173,6 +197,10 @@ def read(config: pytest.Config) -> Settings:
         raise pytest.UsageError("--lab-plan and --lab-freeze each say something else without a run; give one of them")
     standing = tuple(_override(text) for text in config.getini("lab_set"))
     asked = tuple(_override(text) for text in config.option.lab_set)
+    sweeps = tuple(_override(text, "--lab-sweep", "KNOB=V1,V2") for text in config.option.lab_sweep)
+    seeds = _seeds(config.option.lab_seeds or config.getini("lab_seeds"))
+    force = config.option.lab_force or config.getini("lab_force")
+    _check_sweeps(sweeps, asked, seeds, force)
     folder = Path(config.option.lab_results or config.rootpath / config.getini("lab_results"))
     if not folder.is_absolute():
         folder = config.invocation_params.dir / folder
@@ -182,17 +210,19 @@ def read(config: pytest.Config) -> Settings:
         models=models or None,
         overrides=standing + asked,
         asked_overrides=asked,
+        sweeps=sweeps,
         load=dict(map(_loading, [*config.getini("lab_load"), *config.option.lab_load])),
         inconclusive=policy,
         results=Path(worker.get("lab_results", folder)),
         run=worker.get("lab_run") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         worker=worker.get("workerid", "main"),
-        seeds=_seeds(config.option.lab_seeds or config.getini("lab_seeds")),
+        seeds=seeds,
         resume=config.option.lab_resume,
         cache=cache,
-        force=config.option.lab_force or config.getini("lab_force"),
+        force=force,
         freeze=config.option.lab_freeze,
         plan=config.option.lab_plan,
+        dry_run=config.option.lab_dry_run,
         supersedes=config.option.lab_supersedes,
         command=tuple(worker.get("lab_command") or ("pytest", *map(str, config.invocation_params.args))),
     )
@@ -208,11 +238,32 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def _override(text: str) -> tuple[str | None, str, str]:
+def _check_sweeps(
+    sweeps: tuple[tuple[str | None, str, str], ...],
+    asked: tuple[tuple[str | None, str, str], ...],
+    seeds: tuple[int, ...],
+    force: bool,
+) -> None:
+    names = [(owner, knob) for owner, knob, _ in sweeps]
+    for owner, knob in names:
+        shown = f"{owner}.{knob}" if owner else knob
+        if names.count((owner, knob)) > 1:
+            raise pytest.UsageError(f"--lab-sweep: {shown} is swept twice; write all its values in one, as {shown}=1,2")
+        if any((knob == other and None in (owner, by)) or (owner, knob) == (by, other) for by, other, _ in asked):
+            raise pytest.UsageError(f"{shown} is both swept and set; leave out --lab-set {shown}=...")
+    if sweeps and len(seeds) < SWEPT_SEEDS and not force:
+        given = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
+        raise pytest.UsageError(
+            f"--lab-sweep under {given} cannot tell a difference between its cells from chance; write "
+            f"--lab-seeds {','.join(SEVERAL_SEEDS.split(',')[:SWEPT_SEEDS])} (at least {SWEPT_SEEDS}), or --lab-force"
+        )
+
+
+def _override(text: str, flag: str = "--lab-set", form: str = "KNOB=VALUE") -> tuple[str | None, str, str]:
     name, equals, value = text.partition("=")
     experiment, dot, knob = name.strip().rpartition(".")
     if not equals or not knob or (dot and not experiment):
-        raise pytest.UsageError(f"--lab-set {text}: write KNOB=VALUE, or EXPERIMENT.KNOB=VALUE")
+        raise pytest.UsageError(f"{flag} {text}: write {form}, or EXPERIMENT.{form}")
     return experiment or None, knob, value.strip()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lab.plugin import (
     allure,
+    cards,
     cells,
     devices,
     folder,
@@ -18,6 +19,7 @@ from lab.plugin import (
     progress,
     registration,
     resume,
+    scorers,
     summary,
     verdicts,
     workers,
@@ -27,7 +29,9 @@ PARTS = {
     "lab-cells": cells,
     "lab-folder": folder,
     "lab-models": models,
+    "lab-scorers": scorers,
     "lab-gates": gates,
+    "lab-cards": cards,
     "lab-notebook": notebook,
     "lab-resume": resume,
     "lab-verdicts": verdicts,

@@ -10,7 +10,7 @@ import pytest
 from lab.evidence import CellRecord, gather, read, write_tables
 from lab.evidence.registration import AS_REGISTERED, EXPLORATORY
 from lab.evidence.registry import register
-from lab.evidence.tables import KNOWN, NOT_REFUTED, families, over_seeds
+from lab.evidence.tables import KNOWN, NOT_REFUTED, called, families, over_seeds
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
 
@@ -40,7 +40,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not cells:
         return
     terminalreporter.section("hypotheses")
-    rows = [row for cell in cells for row in _rows(cell)]
+    names = called(cells)
+    rows = [row for cell in cells for row in _rows(cell, names[cell.cell])]
     widths = [max(len(row[i]) for row in [_HEAD, *rows]) for i in range(len(_HEAD) - 1)]
     for row in [_HEAD, *rows]:
         left = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
@@ -91,14 +92,14 @@ def _replays(cells: list[CellRecord]) -> str:
 _HEAD = ("id", "subject", "measure", "bar", "verdict")
 
 
-def _rows(cell: CellRecord) -> list[tuple[str, ...]]:
+def _rows(cell: CellRecord, name: str) -> list[tuple[str, ...]]:
     """One row a measure; the id, subject and verdict stand in the first."""
     if not cell.measures:
-        return [(cell.experiment, cell.asked, "-", "-", cell.shown_verdict)]
+        return [(cell.experiment, name, "-", "-", cell.shown_verdict)]
     return [
         (
             cell.experiment if i == 0 else "",
-            cell.asked if i == 0 else "",
+            name if i == 0 else "",
             f"{m.read.name} {m.read.shown} {m.read.interval}",
             m.bar or "-",
             cell.shown_verdict if i == 0 else "",

@@ -27,3 +27,22 @@ class Effort:
 
 DONE = Effort()
 """Of this process, since it began."""
+
+
+@dataclass
+class Price:
+    """What all results that were given took when they were computed, be it now or, where they were kept, before.
+
+    Passes, padded tokens in them, and seconds; loading and trying out a model is in none of them.
+    """
+
+    passes: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def add(self, passes: int, tokens: int, seconds: float) -> None:
+        self.passes, self.tokens, self.seconds = self.passes + passes, self.tokens + tokens, self.seconds + seconds
+
+
+PRICE = Price()
+"""Of this process, since it began."""

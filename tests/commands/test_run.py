@@ -22,7 +22,7 @@ knobs_and_models:
   knobs: {n_samples: n_samples}
 one_of_two:
   does: Picks a test.
-  subjects: source and target
+  subjects: target and source
   tests: [test_shown.py::test_a, test_shown.py::test_b]
   log: experiments/picked.txt
   choices:
@@ -84,7 +84,7 @@ def test_flags_become_options_of_pytest(plan):
         *("--lab-load", "device=cpu", "--lab-results", "out"),
     ]
     assert asked(plan, "one_of_two", "--source", "a", "--target", "b", "--behavior", "b") == [
-        *("test_shown.py::test_b", "--lab-models", "a,b")
+        *("test_shown.py::test_b", "--lab-models", "b,a")
     ]
     with pytest.raises(PlanError, match="both --source and --target"):
         asked(plan, "one_of_two", "--source", "a")
@@ -95,7 +95,7 @@ def test_flags_become_options_of_pytest(plan):
     [
         ("- a\n- b\n", "must map names to steps"),
         ("step: {does: x, tests: t.py}", "needs `does`, `tests` and `log`"),
-        ("step: {does: x, tests: t.py, log: l, subjects: all}", "write one of models, model, source and target"),
+        ("step: {does: x, tests: t.py, log: l, subjects: all}", "write one of models, model, target and source"),
         ("step: [", "is no YAML"),
     ],
 )

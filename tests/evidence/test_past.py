@@ -18,7 +18,7 @@ PARTS = {"subjects": {"model": "abc"}, "data": {"words": "def"}, "code": "012345
 
 def cell(**more):
     given = {"experiment": "A", "claim": "c", "phase": "p", "subject": "x", "params": {}, "knobs": {"n": 3}, "seed": 42}
-    return Cell(id="A[x]", **(given | more))
+    return Cell(id="A[x]", **(given | {"questions": ("How far?",)} | more))
 
 
 def notebook(results, run, past=None, **more):
@@ -29,6 +29,7 @@ def notebook(results, run, past=None, **more):
 
 def experiment(book, results, *, verdict="FAIL", parts=PARTS):
     """One of everything that can be recorded."""
+    book.configured({"seed": 42}, "experiments/2026-01-01/A", "pytest A")
     book.begin(parts)
     if book.replay():
         return book
@@ -40,6 +41,8 @@ def experiment(book, results, *, verdict="FAIL", parts=PARTS):
     book.control("sound", SEEN.within(0, 1))
     book.report(sizes=[1, 2], other=SEEN)
     book.rows("texts", [{"prompt": "p", "score": 1.5}])
+    book.arrays("means", {"a": [1.0, 2.0]})
+    book.answer(1, "so far:", [{"layer": 0, "cosine": 0.9}])
     book.note("batches of half the size")
     book.plot("line", lambda axes: axes.plot([0, 1]))
     bool(book.measure("AUROC", SEEN) > 0.7)

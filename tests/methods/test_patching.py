@@ -234,3 +234,81 @@ def test_the_plot_shows_every_layer_with_its_band():
     found.plot(ax)
     assert ax.lines[0].get_ydata() == pytest.approx([e.value for e in found.sweep.band])
     assert "strongest at 6" in ax.get_title()
+
+
+def layered(n=40, layers=4, seed=0):
+    """Clean and corrupted logit differences, and patches that restore 0, 30, 90 and 100 %."""
+    rng = np.random.default_rng(seed)
+    clean, corrupted = rng.normal(5, 1, n), rng.normal(-5, 1, n)
+    restored = np.array([0.0, 0.3, 0.9, 1.0])[:layers, None]
+    noise = rng.normal(0, 0.5, (layers, n)) * (restored < 1)
+    return clean, corrupted, corrupted + restored * (clean - corrupted) + noise, np.tile(corrupted, (layers, 1))
+
+
+def test_the_effect_is_0_as_corrupted_and_1_as_clean_at_every_layer():
+    found = patching.recovery_by_layer(*layered())
+    assert [row["effect"] for row in found.layers.rows()] == pytest.approx([0, 0.3, 0.9, 1], abs=0.03)
+    assert found.gap.value == pytest.approx(found.clean.value - found.corrupted.value)
+    assert (found.identity, found.end) == (0, pytest.approx(0))
+    assert found.recovered.value == pytest.approx(found.strongest.value, rel=1e-9)
+
+
+def test_the_last_layer_wins_no_search_in_which_it_cannot_lose():
+    found = patching.recovery_by_layer(*layered())
+    assert (found.searched.strongest, found.layers.strongest) == (2, 3)
+    assert found.strongest == found.searched.sweep.band[2]
+    assert patching.recovery_by_layer(*layered(), but_last=False).searched.strongest == 3
+
+
+def test_layers_whose_bands_overlap_the_strongest_are_told():
+    clean, corrupted, patched, own = layered()
+    patched[1] = patched[2] + np.random.default_rng(1).normal(0, 2, patched.shape[1])
+    near = patching.recovery_by_layer(clean, corrupted, patched, own).searched
+    assert {near.strongest, *near.rivals} == {1, 2}
+    assert patching.recovery_by_layer(*layered()).searched.rivals == ()
+
+
+def test_an_identity_patch_that_changes_something_is_seen():
+    clean, corrupted, patched, own = layered()
+    own[2, 5] += 0.25
+    assert patching.recovery_by_layer(clean, corrupted, patched, own).identity == pytest.approx(0.25)
+
+
+def test_the_plot_marks_the_strongest_and_counts_its_rivals():
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    patching.recovery_by_layer(*layered()).plot(axes)
+    assert axes.get_title() == "Patching by layer: strongest 2 (n=40)"
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda a, b, c, d: (a, a, c, d), "the same mean logit difference"),
+        (lambda a, b, c, d: (a, b, c[:1], d[:1]), "at least two"),
+        (lambda a, b, c, d: (a, b, c, d[:3]), "logits must be"),
+        (lambda a, b, c, d: (a, b[:9], c, d), "logits must be"),
+    ],
+)
+def test_bad_layers_are_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        patching.recovery_by_layer(*change(*layered()))
+
+
+def test_the_first_token_of_an_answer_is_that_which_follows_its_prompt():
+    from transformers import AutoTokenizer
+
+    from lab.organisms import clinic, folder
+
+    pairs = clinic.fact_pairs()[:20]
+    for name in ("clinic-gpt2", "clinic-llama"):
+        words = AutoTokenizer.from_pretrained(folder(name))
+        found = patching.first_tokens(words, [p.clean for p in pairs], [p.answer for p in pairs])
+        assert [words.decode([token]) for token in found] == [p.answer[: len(words.decode([t]))] for p, t in zip(pairs, found, strict=True)]  # fmt: skip
+        whole = words([p.clean + p.answer for p in pairs])["input_ids"]
+        lengths = [len(row) for row in words([p.clean for p in pairs])["input_ids"]]
+        assert found.tolist() == [row[at] for row, at in zip(whole, lengths, strict=True)]
+    with pytest.raises(ValueError, match="no token of its own"):
+        patching.first_tokens(words, ["Question"], [""])

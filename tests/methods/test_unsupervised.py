@@ -190,3 +190,32 @@ def test_the_plot_shows_each_with_the_band_of_chance():
     found.plot(ax)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["CCS", "PCA of differences", "supervised"]
     assert ax.lines[0].get_ydata()[0] == pytest.approx(found.ccs.auroc_sign_free.value)
+
+
+def test_a_contrast_of_two_answers_to_all_keeps_their_order_and_one_of_many_draws_it():
+    pairs, truth = unsupervised.contrast((" yes", " no"), [0, 1, 0])
+    assert pairs == [(" yes", " no")] * 3
+    assert truth.tolist() == [True, False, True]
+
+    key, options = np.arange(400) % 4, [tuple("abcd")] * 400
+    pairs, truth = unsupervised.contrast(options, key, seed=3)
+    right = ["abcd"[k] for k in key]
+    assert [pair[0] == answer for pair, answer in zip(pairs, right, strict=True)] == truth.tolist()
+    assert all((answer in pair) and pair[0] != pair[1] for pair, answer in zip(pairs, right, strict=True))
+    assert 150 < truth.sum() < 250
+    for given, said in (((" a", " b", " c"), "there are 3 options"), ([(" a",), (" b",)], "fewer than two options")):
+        with pytest.raises(ValueError, match=said):
+            unsupervised.contrast(given, [0, 0])
+
+
+def test_where_both_are_always_right_the_ratio_is_as_sure_as_their_number_makes_it():
+    def found(n):
+        labels = np.arange(n) % 2 == 0
+        side = np.where(labels, 3.0, -3.0)[:, None] + 0.1 * np.random.default_rng(0).standard_normal((n, 4))
+        return unsupervised.ccs(side, -side, labels, model_says=labels, restarts=3).ratio
+
+    few, many = found(30), found(400)
+    assert few.value == many.value == 1
+    assert few.low < many.low < 1
+    assert (few > 0.8).outcome == "INCONCLUSIVE"
+    assert (many > 0.8).outcome == "PASS"

@@ -75,7 +75,8 @@ def test_the_hypotheses_do_what_was_planned(pytester, inner):
     results = pytester.path / "results"
     small = ["n_samples=48", "PM2.n_samples=300", "n_tasks=3", "works_per_task=2", "n_pairs=40", "folds=2"]
     arguments = [
-        str(ROOT / "hypotheses"), f"--rootdir={ROOT}", f"--lab-results={results}", "-p", "no:cacheprovider",
+        *(str(ROOT / "hypotheses" / phase) for phase in ("pre_mortems", "preferences")),
+        f"--rootdir={ROOT}", f"--lab-results={results}", "-p", "no:cacheprovider",
         "--lab-models=clinic-gpt2,clinic-llama+fair", *(f"--lab-set={knob}" for knob in small),
         "-k", "clinic-gpt2-x-clinic-llama or clinic-gpt2] and not untrained or untrained:clinic-llama+fair]",
     ]  # fmt: skip

@@ -1,10 +1,15 @@
 """What a run wrote can be made again from its journal alone."""
 
+import json
+import re
+
 import pytest
 
 from lab.estimate import Estimate
 from lab.evidence import Cell, Journal, Notebook, gather, read, write_tables
+from lab.evidence.tables import summary_table
 from reports.__main__ import main
+from tests.reports.conftest import RUN, Results
 
 
 @pytest.fixture
@@ -38,3 +43,36 @@ def test_what_is_not_there_is_one_line(results, tmp_path, capsys, arguments, sai
         main(["--results", str(where), *arguments])
     assert end.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_plans_three_rows_are_filled_or_marked_not_run(tmp_path):
+    results = Results(tmp_path)
+    results._premortem("PM2", ("one",), 0.8, RUN, None)
+    rows = summary_table(gather(read(results.folder / "journal"))).splitlines()[2:]
+    assert [row.split(" | ")[:3] for row in rows] == [
+        ["| PM2[one]", "AUROC", "0.8"],
+        ["| PM1", "mean r", "not run"],
+        ["| PM3", "change rate", "not run"],
+    ]
+    results.premortems()
+    assert "not run" not in summary_table(gather(read(results.folder / "journal")))
+
+
+def test_every_measure_has_an_effect_size_p_interval_method_and_n(tmp_path):
+    write_tables(gather(read(Results(tmp_path).premortems().folder / "journal")), tmp_path)
+    for entry in json.loads((tmp_path / "statistics.json").read_text()):
+        (measure,) = entry["measures"]
+        assert {"name", "value"} == measure["effect_size"].keys()
+        assert {"value", "low", "high", "n", "method", "p"} <= measure["estimate"].keys()
+
+
+def test_the_summary_of_a_pre_mortem_has_the_four_fields_of_the_plan(tmp_path):
+    write_tables(gather(read(Results(tmp_path).premortems(PM1=0.6).folder / "journal")), tmp_path)
+    text = (tmp_path / "pre_mortems" / "pm1_summary.md").read_text().partition("\n## ")[0]
+    for line in (
+        r"- Date: \d{4}-\d\d-\d\d",
+        r"- Duration: 0\.0 minutes",
+        r"- Average correlation: 0\.600 \(mean of 1\)",
+        "- Result: PASS",
+    ):
+        assert re.search(f"^{line}$", text, re.MULTILINE), line

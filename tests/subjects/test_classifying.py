@@ -10,7 +10,12 @@ from lab.plugin.scorers import Scorers
 from lab.subjects import classifying
 from lab.subjects.errors import LoadError, PromptError
 
-TEXTS = ["Please discuss the gardens, thank you.", "Now.", "Listen, you idiot. Discuss the gardens and the rivers.", "Poems"]
+TEXTS = [
+    "Please discuss the gardens, thank you.",
+    "Now.",
+    "Listen, you idiot. Discuss the gardens and the rivers.",
+    "Poems",
+]
 LABELS = {0: "Formal", 1: "informal", 2: "neither"}
 
 
@@ -55,7 +60,9 @@ def test_the_score_is_the_label_s_probability_of_the_model_itself():
     model, words = small(), tokenizer()
     with torch.no_grad():
         own = model.eval()(**words(TEXTS[0], return_tensors="pt")).logits.softmax(-1)[0].tolist()
-    scores = [classifying.Classifier(model, words, name="small", label=label)(TEXTS[:1])[0] for label in LABELS.values()]
+    scores = [
+        classifying.Classifier(model, words, name="small", label=label)(TEXTS[:1])[0] for label in LABELS.values()
+    ]
     assert scores == pytest.approx(own, abs=1e-6)
     assert sum(scores) == pytest.approx(1)
 
@@ -82,7 +89,9 @@ def test_a_model_without_a_pad_reads_texts_one_by_one():
 def test_a_classifier_is_loaded_by_name_and_label(saved):
     score = Scorers()("formality", f"{saved}:formal")
     assert score.name == f"{saved}:Formal"
-    assert score(TEXTS) == pytest.approx(classifying.Classifier(small(), tokenizer(), name="s", label="Formal")(TEXTS), abs=1e-6)
+    assert score(TEXTS) == pytest.approx(
+        classifying.Classifier(small(), tokenizer(), name="s", label="Formal")(TEXTS), abs=1e-6
+    )
     assert Scorers()("informal", saved).label == "informal", "what is scored names the label, where it is one"
 
 
@@ -112,5 +121,8 @@ def test_a_text_that_is_too_long_is_said_and_not_cut():
 
 def test_the_word_list_is_the_default_and_an_unknown_behaviour_is_one_line():
     assert Scorers()("toxicity").name == "lexicon:toxicity"
-    with pytest.raises(ValueError, match="no word list for 'irony', only for toxicity, formality; add it to .*lexicons.yaml, or name a classifier"):
+    with pytest.raises(
+        ValueError,
+        match="no word list for 'irony', only for toxicity, formality; add it to .*lexicons.yaml, or name a classifier",
+    ):
         Scorers()("irony")
