@@ -15,6 +15,7 @@ from pathlib import Path
 from lab.evidence import write_tables
 from lab.evidence.files import write_whole
 from lab.evidence.tables import summary_table
+from reports.directions import DIRECTIONS, restricted
 from reports.figures import write_figures
 from reports.negative import negative_results
 from reports.paper import clear, write_paper
@@ -93,18 +94,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", "--results_dir", type=Path, default=Path("results"), metavar="DIR",
                         help="results folder (default: %(default)s)")  # fmt: skip
     parser.add_argument("--run", help="one run, as the journal's files are named (default: the newest of each cell)")
+    parser.add_argument("--direction", choices=[d.letter for d in DIRECTIONS],
+                        help="this direction alone (phase 3A, 3B or 3C), into phase_3a, phase_3b, phase_3c")  # fmt: skip
     parser.add_argument("--output", "--output_dir", type=Path, metavar="DIR",
-                        help="where to write (default: the results folder)")  # fmt: skip
+                        help="where to write (default: the results folder, or the direction's in it)")  # fmt: skip
     asked = parser.parse_args(given)
     try:
-        record = load(asked.results, asked.run)
+        record, output = load(asked.results, asked.run), asked.output or asked.results
+        if asked.direction:
+            record = restricted(record, asked.direction)
+            output = asked.output or asked.results / f"phase_3{asked.direction.lower()}"
         if asked.part == "pivot":
             return _pivot(record, asked.option, asked.output)
         if asked.option:
             parser.error(f"{asked.part} takes no {asked.option!r}")
         names = list(PARTS) if asked.part == "all" else [asked.part]
         for name in names:
-            written, missing = PARTS[name](record, Places(asked.output or asked.results))
+            written, missing = PARTS[name](record, Places(output))
             for path in written:
                 print(path, file=sys.stderr)
             for line in missing:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.evidence import CellRecord
 from lab.methods.planning import PHASES
-from reports.record import Record
+from reports.record import Missing, Record
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,18 @@ DIRECTIONS = (
               "patching_effect_by_layer", "2C1", ("2C2", "2C3"), "2C4"),
 )  # fmt: skip
 """In the plan's order, which also breaks ties."""
+
+
+def restricted(record: Record, letter: str) -> Record:
+    """What phases 3A, 3B and 3C speak of: the cells of one direction. Raises Missing where none of them ran."""
+    direction = next(d for d in DIRECTIONS if d.letter == letter)
+    cells, others = (
+        tuple(cell for cell in side if cell.experiment in direction.experiments)
+        for side in (record.cells, record.others)
+    )
+    if not cells:
+        raise Missing(f"nothing of direction {letter} has run: {', '.join(dict.fromkeys(direction.experiments))}")
+    return replace(record, cells=cells, others=others)
 
 
 def margin(cells: Iterable[CellRecord]) -> float | None:

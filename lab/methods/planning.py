@@ -17,6 +17,8 @@ PHASES = {
 """What each pre-mortem opens: the letter of its phase, and its name."""
 ABORT = "abort, and write the negative results down"
 NOT_RUN = "NOT_RUN"
+TRANSFER = "2A2"
+"""The experiment on which direction A hangs."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,37 @@ class Decision:
     phase: str | None
     following: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Following:
+    """What comes after phase 2 of one direction.
+
+    `phase` analyses it, None where there is nothing to analyse; `verdicts` are those it follows from, by experiment;
+    `note` belongs into the report.
+    """
+
+    phase: str | None
+    verdicts: Mapping[str, str]
+    note: str = ""
+
+
+def following(letter: str, verdicts: Mapping[str, str]) -> Following:
+    """Where direction "A", "B" or "C" goes after phase 2, from what its experiments came to (those that ran).
+
+    Phases 3A, 3B and 3C are phase 3 restricted to one direction: `python -m reports --direction A`. The plan sends a
+    transfer (2A2) that does not work to the negative results instead, and goes on with the other directions.
+
+    >>> following("A", {"2A1": "PASS", "2A2": "FAIL"}).phase, following("B", {"2B1": "FAIL"}).phase
+    (None, '3B')
+    """
+    transfer = verdicts.get(TRANSFER)
+    if letter != "A" or transfer == "PASS":
+        return Following(f"3{letter}", verdicts)
+    if transfer is None:
+        return Following(None, verdicts, f"{TRANSFER} is {NOT_RUN}: phase 3A waits for it")
+    note = f"{TRANSFER} is {transfer}: a negative result, written down; other directions go on"
+    return Following(None, verdicts, note)
 
 
 def overall(verdicts: Iterable[str]) -> str:

@@ -224,7 +224,7 @@ def test_the_next_phases_are_said_at_the_end_and_kept(run, pytester):
     result = run("-k", "pm", suite=PRE_MORTEMS)
     result.stdout.fnmatch_lines(
         [
-            "*= pre-mortems =*",
+            "*= plan =*",
             "PM1 FAIL, PM2 PASS, PM3 INCONCLUSIVE",
             "next: phase 2B (error prediction)",
             "note: PM3 is INCONCLUSIVE: planned as FAIL, to be discussed in the paper",
