@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
                         help="results folder (default: %(default)s)")  # fmt: skip
     parser.add_argument("--run", help="one run, as the journal's files are named (default: the newest of each cell)")
     parser.add_argument("--direction", choices=[d.letter for d in DIRECTIONS],
-                        help="this direction alone (phase 3A, 3B or 3C), into phase_3a, phase_3b, phase_3c")  # fmt: skip
+                        help="one direction (phase 3A, 3B or 3C), into phase_3a, phase_3b, phase_3c")  # fmt: skip
     parser.add_argument("--output", "--output_dir", type=Path, metavar="DIR",
                         help="where to write (default: the results folder, or the direction's in it)")  # fmt: skip
     asked = parser.parse_args(given)
