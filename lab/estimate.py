@@ -14,6 +14,7 @@ This module knows neither torch nor pytest.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -334,6 +335,25 @@ class Verdict:
         return f"{self.outcome}: {self.reason}"
 
     __repr__ = __str__
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """What several claims come to that must all hold: the first FAIL, else the first INCONCLUSIVE, else the first PASS.
+
+    Each stands at its own level, so of k claims that all lie on their bars one is refuted falsely up to k times as
+    often as one alone; that all are confirmed falsely is no likelier than for the likeliest of them.
+
+    Raises ValueError for none.
+
+        >>> e = Estimate(0.7, 0.6, 0.8, n=90, method="made")
+        >>> worst([e > 0.5, e > 0.65, e > 0.9]).outcome
+        'FAIL'
+    """
+    order: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
+    found = sorted(verdicts, key=lambda verdict: order.index(verdict.outcome))
+    if not found:
+        raise ValueError("there is no verdict among no claims; make one")
+    return found[0]
 
 
 def _as_bar(bar: float | Bar) -> Bar:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.estimate import Bar, Estimate, Inconclusive, Verdict
+from lab.estimate import Bar, Estimate, Inconclusive, Verdict, worst
 
 
 def made(value, low, high, **more):
@@ -229,3 +229,16 @@ def test_a_lower_bar_is_never_harder(interval, bar, step):
     e = made(value, low, high)
     assert rank[(e > bar - step).outcome] >= rank[(e > bar).outcome]
     assert isinstance(e > bar, Verdict)
+
+
+def test_the_worst_of_several_verdicts_decides_whatever_their_bars():
+    """Neither a low end above another bar nor a doubt hides what did not hold."""
+    ratio, accuracy = (Estimate(v, v - 0.1, v + 0.1, n=50, method="made") for v in (0.85, 0.7))
+    assert worst([ratio > 0.8, accuracy > 0.5]).outcome == "INCONCLUSIVE"
+    assert worst([accuracy > 0.5, ratio > 0.8]).claim == "> 0.8"
+    doubted = dataclasses.replace(ratio, doubt="too few")
+    assert worst([accuracy > 0.5, doubted > 0.5]).outcome == "INCONCLUSIVE"
+    assert worst([doubted > 0.5, accuracy > 0.9]).outcome == "FAIL"
+    assert worst([accuracy > 0.5]).outcome == "PASS"
+    with pytest.raises(ValueError, match="no claims"):
+        worst([])
