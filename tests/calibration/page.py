@@ -61,11 +61,10 @@ Each was built in a test as it was, and the test shows that it gives a false res
 """
 
 
-def write(kept: Mapping[str, Any] | Any, docs: Path, made_from: str) -> None:
+def write(
+    counts: Sequence[Count], curves: Sequence[Any], found: Sequence[Mapping[str, Any]], docs: Path, made_from: str
+) -> None:
     """The page, two PNGs beside it, and the counts of which they are made."""
-    counts = [Count(**kept[f"rule: {rule.name}"]) for rule in RULES]
-    curves = [kept[f"power: {curve.id}"] for curve in CURVES]
-    found = kept["planted"]
     write_whole(docs / "images" / "calibration.png", _png(_draw_rates(counts)))
     write_whole(docs / "images" / "power.png", _png(_draw_power(curves)))
     figures = {

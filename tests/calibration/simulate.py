@@ -73,10 +73,10 @@ def seed_of(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def simulate(rule: Rule, runs: int, *, seed: int = 0) -> Count:
-    """`runs` experiments; number i draws from the generator of (seed, i), so that any one can be looked at alone."""
+def simulate(rule: Rule, runs: int, *, start: int = 0, seed: int = 0) -> Count:
+    """`runs` experiments from number `start` on; number i draws from the generator of (seed, i), so that any one can be looked at alone."""
     over = under = 0
-    for i in range(runs):
+    for i in range(start, start + runs):
         found = rule.draw(np.random.default_rng([seed, i]))
         if rule.truth is None:
             over += bool(found)

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from lab.stats.intervals import clopper_pearson, student
 from tests.calibration.faults import FAULTS
+from tests.calibration.jobs import files, parts, together
 from tests.calibration.planted import as_wanted
 from tests.calibration.power import CURVES, run
 from tests.calibration.rules import RULES
@@ -85,6 +86,19 @@ def test_what_was_planted_is_found(figures):
     """With a power that is surely above 0.9."""
     for row in figures["planted"]:
         assert clopper_pearson(*as_wanted(row), level=0.9).low > 0.9, row
+
+
+def test_the_parts_of_a_rule_are_the_rule_and_what_it_runs_is_its_key():
+    slow = next(rule for rule in RULES if rule.share < 0.2)
+    ends = parts(slow, 2000)
+    assert len(ends) == 8
+    assert [number for start, stop in ends for number in range(start, stop)] == list(range(2000))
+    quick = next(rule for rule in RULES if rule.name == "Student")
+    halves = [simulate(quick, 50, start=start).as_json() for start in (0, 50)]
+    assert together(halves) == simulate(quick, 100)
+    reached = {path.relative_to(ROOT).as_posix() for path in files(ROOT, quick.draw.__module__)}
+    assert {"lab/stats/means.py", "lab/estimate.py", "tests/calibration/simulate.py"} <= reached
+    assert not [name for name in reached if name.startswith("lab/methods/")]
 
 
 def test_names_of_rules_are_unique():
