@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     results = Path(given.results_dir or "results")
     for folder in FOLDERS:
         (results / folder).mkdir(parents=True, exist_ok=True)
-    return tee([sys.executable, "-m", "pytest", *asked], results / known[name].log)
+    return tee([sys.executable, "-m", "pytest", *asked], results / known[name].log_of(given))
 
 
 def tee(command: list[str], log: Path) -> int:

@@ -36,7 +36,7 @@ class Step:
     tests
         Node ids of pytest.
     log
-        Where in the results folder its text log goes.
+        Where in the results folder its text log goes; `{behavior}` in it is what the flag --behavior chose, or "all".
     subjects
         "models" (several), "model" (one), or "target and source", which are named in this order.
     knobs
@@ -81,6 +81,13 @@ class Step:
             if flag in asked:
                 made += [option, f"{before}{asked[flag]}"]
         return made
+
+    def log_of(self, given: Namespace) -> str:
+        """Where the log of this call goes: one for each choice and for each seed that was asked for."""
+        chosen = {flag: getattr(given, flag) or "all" for flag in self.choices}
+        path = Path(self.log.format(**chosen))
+        seed = f"_seed_{given.seed.replace(',', '_')}" if given.seed else ""
+        return str(path.with_stem(path.stem + seed))
 
     def _subjects(self, asked: Mapping[str, str]) -> list[str]:
         named = [asked[flag] for flag in _SUBJECTS[self.subjects] if flag in asked]

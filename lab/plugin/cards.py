@@ -17,7 +17,7 @@ from lab.evidence import Notebook, cards, gather
 from lab.evidence.files import write_whole
 from lab.evidence.journal import plain
 from lab.plugin.cells import EXPERIMENT, KNOBS
-from lab.plugin.experiment import Experiment, parse_knob
+from lab.plugin.experiment import Experiment, knob_text, parse_knob
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.summary import CELLS
@@ -149,7 +149,8 @@ def asked_for(item: pytest.Item, notebook: Notebook) -> list[str]:
         options += ["--lab-load", f"{key}={value}"]
     for knob, text in _texts(item.stash[EXPERIMENT], item.stash[KNOBS]).items():
         options += ["--lab-set", f"{cell.experiment}.{knob}={text}"]
-    options += ["--lab-force"] * settings.force + ["--lab-dry-run"] * settings.dry_run
+    gated = bool(item.stash[EXPERIMENT].needs)  # what it needs may not have run where the command is given
+    options += ["--lab-force"] * (settings.force or gated) + ["--lab-dry-run"] * settings.dry_run
     return options
 
 
@@ -157,8 +158,7 @@ def _texts(declared: Experiment, knobs: Any) -> dict[str, str]:
     """Knobs as --lab-set takes them. A default that cannot be written there, as one with a space in front, is left."""
     found = {}
     for name, value in knobs.items():
-        listed = isinstance(value, list | tuple)
-        text = ",".join(map(_text, value)) if listed else _text(value)
+        text = knob_text(value)
         try:
             same = parse_knob(name, declared.knobs[name], text.strip()) == value
         except ValueError:
@@ -166,7 +166,3 @@ def _texts(declared: Experiment, knobs: Any) -> dict[str, str]:
         if same:
             found[name] = text
     return found
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

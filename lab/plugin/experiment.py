@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _ATTRIBUTE = "__lab_experiment__"
 ITEMS = "this model, on new items like these"
 """The population of a claim whose interval resamples items: the usual case."""
+ALL = "all"
+"""As many as there are."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,29 @@ def experiment(
     return declare
 
 
+def _quoted(name: str, text: str) -> str:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if not isinstance(read, str):
+        raise ValueError(
+            f'knob {name} begins with a quote and is no JSON text: {text}; write "a text" with \\n and \\"'
+        )
+    return read
+
+
+def knob_text(value: Any) -> str:
+    """A knob as it is written in an option: `parse_knob` reads it back."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(knob_text, value))
+    if value is None:
+        return ALL
+    if isinstance(value, str) and (value != value.strip() or value.startswith('"') or "\n" in value):
+        return json.dumps(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def experiment_of(function: object) -> Experiment | None:
     """The declaration of a test function, or None for an ordinary test."""
     return getattr(function, _ATTRIBUTE, None)
@@ -100,12 +126,18 @@ def experiment_of(function: object) -> Experiment | None:
 def parse_knob(name: str, default: Any, text: str) -> Any:
     """`text` as a value of the default's own type. Raises ValueError with what to write instead.
 
-    A list or tuple is written with commas, its elements as its first one; None takes a number or a text.
+    A list or tuple is written with commas, its elements as its first one; None takes a number or a text. A text in
+    double quotes is read as JSON, so that it may begin with a space or hold a new line. A number of things, `n_...`,
+    may be `all`, which is None.
     """
     if isinstance(default, bool):
         if text.lower() in ("true", "1", "yes", "false", "0", "no"):
             return text.lower() in ("true", "1", "yes")
         raise ValueError(f"knob {name} takes true or false, not {text!r}")
+    if isinstance(default, int) and name.rpartition(".")[2].startswith("n_") and text == ALL:
+        return None
+    if isinstance(default, str) and text.startswith('"'):
+        return _quoted(name, text)
     if isinstance(default, int | float | str):
         try:
             return type(default)(text)

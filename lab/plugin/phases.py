@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.evidence import CellRecord
+from lab.evidence import CellRecord, read
 from lab.evidence.files import write_whole
 from lab.methods.planning import NOT_RUN, PHASES, decide, following, overall
+from lab.plugin.history import outcomes
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
 
@@ -23,32 +24,40 @@ _SAID = pytest.StashKey[list[str]]()
 def pytest_sessionfinish(session: pytest.Session) -> None:
     settings = session.config.stash[SETTINGS]
     cells = [cell for cell in session.config.stash.get(CELLS, []) if cell.negative is None]
-    summary, said = _known(settings.results / "summary.json"), []
-    for part in (_pre_mortems, _phase_2):
-        told, lines = part(cells, summary)
+    if not any(cell.experiment in PHASES or re.fullmatch(r"2[ABC]\d+", cell.experiment) for cell in cells):
+        return
+    verdicts = _verdicts(settings.results / "journal", cells)
+    summary: dict[str, Any] = {}
+    said: list[str] = []
+    if PHASES.keys() & verdicts.keys():
+        told, said = _pre_mortems(verdicts)
         summary |= told
-        said += lines
-    if said:
-        session.config.stash[_SAID] = said
-        write_whole(settings.results / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+    after, lines = _phase_2(verdicts)
+    if after:
+        summary["after_phase_2"] = after
+    session.config.stash[_SAID] = [*said, *lines]
+    write_whole(settings.results / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
 
 
-def _known(path: Path) -> dict[str, Any]:
-    """What earlier runs decided: a plan is run step by step."""
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
+def _verdicts(journal: Path, cells: list[CellRecord]) -> dict[str, str]:
+    """The verdict of each experiment of the plan: of this run, else the newest one of each cell in earlier runs.
+
+    A plan is run step by step, each step a run of its own.
+    """
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        found.setdefault(cell.experiment, []).append(cell.verdict)
+    earlier: dict[str, list[str]] = {}
+    for outcome in outcomes(read(journal)).values():
+        if outcome.negative is None and outcome.experiment not in found:
+            earlier.setdefault(outcome.experiment, []).append(outcome.verdict)
+    verdicts = {name: overall(these) for name, these in {**earlier, **found}.items()}
+    return {name: verdict for name, verdict in verdicts.items() if verdict != NOT_RUN}
 
 
-Part = Callable[[list[CellRecord], dict[str, Any]], tuple[dict[str, Any], list[str]]]
-
-
-def _pre_mortems(cells: list[CellRecord], _summary: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The decision of step 1.4, where this run held pre-mortems."""
-    verdicts = {name: overall(cell.verdict for cell in cells if cell.experiment == name) for name in PHASES}
-    if set(verdicts.values()) == {NOT_RUN}:
-        return {}, []
+def _pre_mortems(found: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The decision of step 1.4."""
+    verdicts = {name: found.get(name, NOT_RUN) for name in PHASES}
     decision = decide(verdicts)
     said = [", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())]
     if decision.phase is not None:
@@ -56,18 +65,16 @@ def _pre_mortems(cells: list[CellRecord], _summary: dict[str, Any]) -> tuple[dic
     return {"verdicts": verdicts, **dataclasses.asdict(decision)}, [*said, *(f"note: {n}" for n in decision.notes)]
 
 
-def _phase_2(cells: list[CellRecord], summary: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Where each direction goes whose phase 2 experiments were in this run; those of earlier runs stay."""
-    after, said = dict(summary.get("after_phase_2", {})), []
+def _phase_2(found: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Where each direction goes after phase 2."""
+    after, said = {}, []
     for letter, _ in PHASES.values():
-        names = sorted({cell.experiment for cell in cells if cell.phase == f"phase-2{letter.lower()}"})
-        now = {name: overall(cell.verdict for cell in cells if cell.experiment == name) for name in names}
-        now = {name: verdict for name, verdict in now.items() if verdict != NOT_RUN}
-        if now:
-            found = following(letter, {**after.get(letter, {}).get("verdicts", {}), **now})
-            after[letter] = dataclasses.asdict(found)
-            said.append(f"2{letter}: {found.note or f'next: phase {found.phase}'}")
-    return ({"after_phase_2": after}, said) if said else ({}, [])
+        own = {name: verdict for name, verdict in sorted(found.items()) if re.fullmatch(rf"2{letter}\d+", name)}
+        if own:
+            next_one = following(letter, own)
+            after[letter] = dataclasses.asdict(next_one)
+            said.append(f"2{letter}: {next_one.note or f'next: phase {next_one.phase}'}")
+    return after, said
 
 
 @pytest.hookimpl(trylast=True)

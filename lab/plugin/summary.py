@@ -39,12 +39,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     cells = config.stash.get(CELLS, [])
     if not cells:
         return
+    terminalreporter.ensure_newline()
     terminalreporter.section("hypotheses")
     names = called(cells)
     rows = [row for cell in cells for row in _rows(cell, names[cell.cell])]
     widths = [max(len(row[i]) for row in [_HEAD, *rows]) for i in range(len(_HEAD) - 1)]
     for row in [_HEAD, *rows]:
         left = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
+        terminalreporter.ensure_newline()
         terminalreporter.write(left + "  ")
         colour = _COLOURS.get(row[-1].partition(" ")[0], "")
         if row[-1].endswith(f"({KNOWN})"):
@@ -68,6 +70,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 terminalreporter.write_line(f"undecided control in {cell.cell}: {control['name']}: {control['reason']}")
         if cell.registration not in (None, AS_REGISTERED, EXPLORATORY):
             terminalreporter.write_line(f"{cell.cell} {cell.registration}", yellow=True)
+    skipped = Counter(cell.reason for cell in cells if cell.verdict == "SKIPPED")
+    for reason, n in skipped.items():
+        terminalreporter.write_line(f"SKIPPED {n} {'cell' if n == 1 else 'cells'}: {reason}")
     for line in (_registration(cells), _replays(cells)):
         if line:
             terminalreporter.write_line(line)

@@ -6,6 +6,7 @@ The verdict is decided where the test ran and travels to the controller as a pla
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Generator
 from typing import Any
 
@@ -102,8 +103,10 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", f"INCONCLUSIVE: {error.msg}"
     elif report.failed and declared and not refuted:
         report.verdict = "invalid"  # type: ignore[attr-defined]
-        if isinstance(error, Invalid) or _is_usage(error):
-            report.longrepr = f"INVALID: {error}" if isinstance(error, Invalid) else f"ERROR: {error}"
+        if isinstance(error, Invalid):
+            report.longrepr = f"INVALID: {error}"
+        elif error is not None and (_is_usage(error) or _is_told(error)):
+            report.longrepr = f"ERROR: {error}"
     if declared:
         try:
             _record(item, report, error)
@@ -142,6 +145,14 @@ def _is_usage(error: BaseException | None) -> bool:
     """Whether an error is one of the laboratory's own, whose text is one line that says what to do."""
     known = ("SubjectError", "Unhealthy")  # by name, so as not to import torch
     return any(kind.__name__ in known for kind in type(error).__mro__)
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether our own code refused something with a sentence, which says more than the lines that led there."""
+    if not isinstance(error, ValueError) or error.__traceback__ is None or "\n" in str(error):
+        return False
+    *_, raised = traceback.walk_tb(error.__traceback__)
+    return str(raised[0].f_globals.get("__name__", "")).partition(".")[0] in ("lab", "fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)

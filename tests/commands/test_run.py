@@ -1,6 +1,5 @@
 """Steps of a plan run by their names with the plan's own flags; what they print is kept, and their exit code is ours."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,7 +23,7 @@ one_of_two:
   does: Picks a test.
   subjects: target and source
   tests: [test_shown.py::test_a, test_shown.py::test_b]
-  log: experiments/picked.txt
+  log: experiments/picked_{behavior}.txt
   choices:
     behavior: {a: "test_shown.py::test_a", b: "test_shown.py::test_b"}
 """
@@ -57,7 +56,7 @@ def asked(plan, name, *flags):
 def test_a_step_runs_with_the_plans_flags_and_leaves_a_log(plan, tmp_path, capfdbinary):
     command = ["run", "--plan", str(plan), "knobs_and_models", "--n_samples", "50", "--seed", "7", "--", "-q"]
     assert main(command) == 0
-    log = (tmp_path / "results" / "experiments" / "shown.txt").read_bytes()
+    log = (tmp_path / "results" / "experiments" / "shown_seed_7.txt").read_bytes()
     assert b"1 passed" in log
     assert capfdbinary.readouterr().out == log  # the same bytes
     journal = "".join(path.read_text() for path in (tmp_path / "results" / "journal").iterdir())
@@ -86,6 +85,10 @@ def test_flags_become_options_of_pytest(plan):
     assert asked(plan, "one_of_two", "--source", "a", "--target", "b", "--behavior", "b") == [
         *("test_shown.py::test_b", "--lab-models", "b,a")
     ]
+    step = steps(plan)["one_of_two"]
+    assert step.log_of(step.parser().parse_args([])) == "experiments/picked_all.txt"
+    given = step.parser().parse_args(["--behavior", "a", "--seed", "1,2"])
+    assert step.log_of(given) == "experiments/picked_a_seed_1_2.txt"
     with pytest.raises(PlanError, match="both --source and --target"):
         asked(plan, "one_of_two", "--source", "a")
 
@@ -130,9 +133,8 @@ def test_every_step_of_the_plan_answers_help_and_names_tests_that_exist(name, ca
 
 
 def test_everything_needed_is_here_and_what_is_missing_is_named(capsys, monkeypatch):
-    done = subprocess.run([sys.executable, "-m", "lab", "check"], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout
-    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert main(["check"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert all(lines[name].startswith("OK ") for name in check.NEEDED)
     assert "clinic-gpt2" in lines["organisms"]
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -58,3 +58,15 @@ def test_steps_of_one_plan_add_up(ran):
     _, summary = ran({"2A2": 1})
     assert summary["phase"] == "2ABC"
     assert summary["after_phase_2"]["A"] == {"phase": "3A", "verdicts": {"2A1": "PASS", "2A2": "PASS"}, "note": ""}
+
+
+def test_pre_mortems_that_ran_one_by_one_are_decided_together(ran):
+    _, summary = ran({"PM1": 1})
+    assert (summary["phase"], summary["verdicts"]["PM2"]) == (None, "NOT_RUN")
+    ran({"PM2": 0})
+    said, summary = ran({"PM3": 1})
+    assert summary["phase"] == "2AC"
+    assert summary["verdicts"] == {"PM1": "PASS", "PM2": "FAIL", "PM3": "PASS"}
+    said.fnmatch_lines(["PM1 PASS, PM2 FAIL, PM3 PASS", "next: phase 2AC (*"])
+    _, summary = ran({"PM2": 1})
+    assert summary["phase"] == "2ABC", "the newest verdict counts"
