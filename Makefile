@@ -1,4 +1,5 @@
-# make setup · make hypotheses · make plan · make test · make kills · make calibration · make lint · make report · make organisms · make bench
+# make setup · make hypotheses · make plan · make test · make kills · make truths · make calibration · make lint
+# make report · make organisms · make bench
 # Each sets up what it needs. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses plan test kills calibration lint report organisms bench clean
+.PHONY: setup hypotheses plan test kills truths calibration lint report organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -42,6 +43,10 @@ test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
 # Kills a suite at 50 random moments, alone and with workers, and holds what is resumed against an uninterrupted run.
 kills: $(READY)
 	$(BIN)/python -m pytest tests/plugin/test_resume.py -k killed --kills 50 $(ARGS)
+
+# Measures every planted truth in the weights of all organisms and adapters; `make test` does so for one of each.
+truths: $(READY)
+	$(BIN)/python -m pytest tests/organisms --truths $(ARGS)
 
 # Simulates every rule 2,000 times and runs the suite under 40 seeds: about an hour on two cores; goes on after a stop.
 calibration: $(READY)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab.evidence import write_tables
 from lab.evidence.files import write_whole
-from lab.evidence.tables import summary_table
+from lab.evidence.tables import statistics, summary_table
 from reports.directions import DIRECTIONS, restricted
 from reports.figures import write_figures
 from reports.negative import negative_results
@@ -76,6 +76,9 @@ PARTS: dict[str, Callable[[Record, Places], Done]] = {
     "progress": status,
 }
 """In the order in which they are made: the last ones look at the files of the first."""
+STATISTICS = "statistics"
+"""Another name of the part `tables`, which can also write its JSON to one file."""
+FILES = (".json", ".md", ".tex", ".txt", ".pdf", ".png", ".csv")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
         "python -m reports card makes the cards of a run anew.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", nargs="?", choices=["all", *PARTS, "pivot"], default="all", help="(default: all)")
+    parser.add_argument(
+        "part", nargs="?", choices=["all", *PARTS, STATISTICS, "pivot"], default="all", help="(default: all)"
+    )
     parser.add_argument("option", nargs="?", help=f"of pivot: {', '.join(option.name for option in OPTIONS)}")
     parser.add_argument("--results", "--results_dir", type=Path, default=Path("results"), metavar="DIR",
                         help="results folder (default: %(default)s)")  # fmt: skip
@@ -97,7 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--direction", choices=[d.letter for d in DIRECTIONS],
                         help="one direction (phase 3A, 3B or 3C), into phase_3a, phase_3b, phase_3c")  # fmt: skip
     parser.add_argument("--output", "--output_dir", type=Path, metavar="DIR",
-                        help="where to write (default: the results folder, or the direction's in it)")  # fmt: skip
+                        help="where to write (default: the results folder, or the direction's in it); "
+                        "of statistics also one file, NAME.json")  # fmt: skip
     asked = parser.parse_args(given)
     try:
         record, output = load(asked.results, asked.run), asked.output or asked.results
@@ -108,17 +114,29 @@ def main(arguments: list[str] | None = None) -> int:
             return _pivot(record, asked.option, asked.output)
         if asked.option:
             parser.error(f"{asked.part} takes no {asked.option!r}")
-        names = list(PARTS) if asked.part == "all" else [asked.part]
+        if asked.output and asked.output.suffix in FILES:
+            return _to_file(record, asked.part, asked.output)
+        names = list(PARTS) if asked.part == "all" else ["tables" if asked.part == STATISTICS else asked.part]
         for name in names:
             written, missing = PARTS[name](record, Places(output))
             for path in written:
                 print(path, file=sys.stderr)
             for line in missing:
                 print(f"missing: {line}", file=sys.stderr)
+        if record.set_aside:
+            told = ", ".join(record.set_aside)
+            print(f"other runs have results of other work under these names, for --run: {told}", file=sys.stderr)
     except (Missing, OSError) as error:
         parser.error(str(error))
     if "tables" in names:
         print(summary_table(list(record.cells)), end="")
+    return 0
+
+
+def _to_file(record: Record, part: str, path: Path) -> int:
+    if path.suffix != ".json" or part not in ("tables", STATISTICS):
+        raise Missing(f"--output names a folder, and {path} looks like a file; only statistics writes one: NAME.json")
+    print(write_whole(path, statistics(list(record.cells)).encode()), file=sys.stderr)
     return 0
 
 

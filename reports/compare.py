@@ -26,11 +26,21 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         found = compared(given.saved, given.mode)
+        models = {str(place): ", ".join(models_of(place)) or "not told" for place in given.saved}
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    if len(known := {told for told in models.values() if told != "not told"}) > 1:
+        told = "; ".join(f"{place}: {model}" for place, model in models.items())
+        print(
+            f"warning: these are runs of different models ({told}), whose activation spaces have no axes in common: a "
+            "cosine between them says nothing; PM1 and 2A1 compare models",
+            file=sys.stderr,
+        )
     if given.json:
         print(json.dumps([one.table() for one in found], indent=1))
     else:
+        if known:
+            print(f"Models: {', '.join(sorted(known))}\n")
         print("\n\n".join(map(_shown, found)))
     return 0
 
@@ -64,6 +74,14 @@ def runs(place: Path) -> dict[str, Means]:
     for kept in told.values():
         found |= activation_compare.saved(arrays.load(root / kept["file"], kept["sha256"]))
     return found
+
+
+def models_of(place: Path) -> list[str]:
+    """The models of an experiment's folder; of a file of arrays none is known. Raises ValueError, OSError."""
+    if place.is_file():
+        return []
+    config = json.loads((place / RESULTS).read_bytes())["metadata"]["config"]
+    return [model["name"] for model in config.get("models", [])]
 
 
 def _shown(one: activation_compare.Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.estimate import Estimate
@@ -64,6 +64,30 @@ def verdict(record: Record, experiment: str) -> str:
     return overall(cell.verdict for cell in record.of(experiment))
 
 
+def sizes(cells: Iterable[CellRecord]) -> str:
+    """How many units stand behind the estimates of some cells, by experiment: "PM2: n = 1200 groups; 2C1: n = 50"."""
+    measured: dict[str, list[Estimate]] = {}
+    for cell in cells:
+        measured.setdefault(cell.experiment, []).extend(measure.read for measure in cell.measures)
+    return "; ".join(f"{name}: n = {units(known)}" for name, known in measured.items() if known)
+
+
+def units(known: Sequence[Estimate]) -> str:
+    """The smallest and the largest n of some estimates, and what is counted: where an interval is clustered, groups of
+    items that belong together.
+
+    >>> units([Estimate(0.6, 0.5, 0.7, n=n, method="DeLong, clustered") for n in (90, 40)])
+    '40 to 90 groups'
+    """
+    if not known:
+        return NOT_MEASURED
+    told = sorted({(e.n, " groups" if "cluster" in e.method else "") for e in known})
+    names = {name for _, name in told}
+    if len(names) > 1:
+        return " to ".join(f"{n}{name or ' items'}" for n, name in dict.fromkeys((told[0], told[-1])))
+    return " to ".join(str(n) for n in dict.fromkeys((told[0][0], told[-1][0]))) + told[0][1]
+
+
 def came_to(cells: list[CellRecord]) -> str:
     """How many cells came to what: "5 PASS, 1 FAIL"."""
     return ", ".join(f"{n} {name}" for name, n in sorted(Counter(cell.verdict for cell in cells).items()))
@@ -79,5 +103,5 @@ def spread(record: Record, experiment: str, printed: Printed, measure: str | Non
     if not values:
         return NOT_MEASURED
     ends = [number(*values[0]), number(*values[-1])]
-    told = " to ".join(printed(end) for end in ends[: 1 if len(values) == 1 else 2])
+    told = " to ".join(printed(end) for end in ends[: 1 if ends[0].text == ends[1].text else 2])
     return f"{name or measure} of {told} ({came_to(record.of(experiment))})"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from lab.evidence import CellRecord
 from lab.evidence.files import write_whole
 from lab.evidence.tables import estimates
 from reports.drawing import GREY, Drawing, Styles, keep
+from reports.facts import units
 from reports.record import Missing, Record, one_setting
 
 if TYPE_CHECKING:
@@ -55,14 +58,13 @@ def cross_model_heatmap(record: Record) -> Drawing:
         raise Missing("neither PM1 nor 2A1 has reported r forward and backward; pytest hypotheses/ -k 'PM1 or 2A1'")
 
     def draw(figure: Figure) -> None:
-        for ax, panel in zip(grid_of(figure, len(panels)), panels, strict=True):
+        for ax, panel in zip(grid_of(figure, len(panels), side), panels, strict=True):
             _draw_square(figure, ax, panel)
 
-    most = max(len(panel["models"]) for panel in panels)
-    side = 1.9 + 0.62 * most
+    side = 2.0 + 0.62 * max(len(panel["models"]) for panel in panels)
     return Drawing(
         data={"panels": panels},
-        size=((side + 0.7) * len(panels), side),
+        size=size_of(len(panels), side, side - 0.4),
         caption="Correlation of activations predicted by a linear map with the true ones, on texts that the map was "
         "not learnt on; from the row's model to the column's. The diagonal is a model with itself, 1 by definition.",
         cells=tuple(cell for panel in panels for cell in panel["cells"]),
@@ -94,7 +96,7 @@ def _square(experiment: str, cells: list[CellRecord]) -> dict[str, Any] | None:
         "r": table("value", 1.0),
         "low": table("low", None),
         "high": table("high", None),
-        "n": max(e.n for e in found.values()),
+        "n": units(list(found.values())),
         "cells": [cell.cell for cell in kept],
         "remark": remark,
     }
@@ -132,28 +134,41 @@ def error_prediction_roc(record: Record) -> Drawing:
     panels: dict[str, dict[str, Any]] = {}
     for name in ("PM2", "2B1"):
         kept, remark = one_setting([cell for cell in record.of(name) if cell.rows.get("roc")])
-        controls, _ = one_setting([cell for cell in record.controls(name) if cell.rows.get("roc")])
-        for cell in kept + controls:
+        for cell in kept + _controls_of(kept, record.controls(name)):
             for label, rows in _by_set(cell.rows["roc"]).items():
                 title = f"{name}, {label}" if label else name
-                curves = panels.setdefault(title, {"title": title, "remark": remark, "curves": []})["curves"]
-                curves.append(_curve(cell, label, rows))
+                panel = panels.setdefault(title, {"title": title, "remark": remark, "curves": [], "n": ""})
+                panel["curves"].append(_curve(cell, label, rows))
+    for title, panel in panels.items():
+        label = title.partition(", ")[2]
+        of_panel = {curve["cell"] for curve in panel["curves"]}
+        known = [auc for cell in record.cells if cell.cell in of_panel and (auc := _auc(cell, label)) is not None]
+        panel["n"] = units(known) if known else ""
     if not panels:
         raise Missing("neither PM2 nor 2B1 has kept rows 'roc'; pytest hypotheses/ -k 'PM2 or 2B1'")
     shown = list(panels.values())
     styles = Styles([curve["subject"] for panel in shown for curve in panel["curves"] if not curve["negative"]])
 
     def draw(figure: Figure) -> None:
-        for ax, panel in zip(grid_of(figure, len(shown)), shown, strict=True):
+        for ax, panel in zip(grid_of(figure, len(shown), _ROC), shown, strict=True):
             _draw_roc(ax, panel, styles)
 
     return Drawing(
         data={"panels": shown},
-        size=size_of(len(shown), 4.0, 4.1),
+        size=size_of(len(shown), _ROC, 3.5),
         caption="ROC curves of linear probes that predict a model's own errors, out of fold. Grey: negative controls.",
         cells=tuple(dict.fromkeys(curve["cell"] for panel in shown for curve in panel["curves"])),
         draw=draw,
     )
+
+
+def _controls_of(kept: list[CellRecord], controls: list[CellRecord]) -> list[CellRecord]:
+    """The negative controls under the setting that is drawn."""
+    return [
+        cell
+        for cell in controls
+        if cell.rows.get("roc") and kept and (cell.knobs, cell.seed) == (kept[0].knobs, kept[0].seed)
+    ]
 
 
 def _by_set(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -195,9 +210,9 @@ def _draw_roc(ax: Axes, panel: dict[str, Any], styles: Styles) -> None:
             own: Any = {"color": styles.colour(curve["subject"]), "label": f"{curve['subject']}: {said}"}
             x, y = curve["false_positive_rate"], curve["true_positive_rate"]
             ax.plot(x, y, marker=styles.marker(curve["subject"]), markevery=0.15, markersize=4, linewidth=1.2, **own)
-    ns = sorted({curve["auc"]["n"] for curve in panel["curves"] if curve["auc"]})
-    n = f", n = {' to '.join(map(str, dict.fromkeys((ns[0], ns[-1]))))}" if ns else ""
-    ax.set(xlabel="false positive rate", ylabel="true positive rate", title=panel["title"] + n + _remark(panel))
+    n = f"\nn = {panel['n']}" if panel["n"] else ""
+    named = re.sub(r"@\S*/", "@", panel["title"])  # of one's own file the name only
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", title=named + n + _remark(panel))
     ax.set_aspect("equal")
     ax.legend(loc="lower right", fontsize=6.5)
 
@@ -223,14 +238,20 @@ def patching_effect_by_layer(record: Record) -> Drawing:
 
 def _by_layer(cells: list[CellRecord], remark: str) -> Drawing:
     panels: list[dict[str, Any]] = [
-        {"cell": cell.cell, "subject": cell.subject, "layers": cell.rows["effect by layer"]} for cell in cells
+        {
+            "cell": cell.cell,
+            "subject": cell.subject,
+            "layers": cell.rows["effect by layer"],
+            "n": units([measure.read for measure in cell.measures]),
+        }
+        for cell in cells
     ]
     styles = Styles([cell.subject for cell in cells])
 
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        axes = grid_of(figure, len(panels), sharey=True)
+        axes = grid_of(figure, len(panels), _LAYERS, sharey=True)
         for ax, panel in zip(axes, panels, strict=True):
             rows, colour = panel["layers"], styles.colour(panel["subject"])
             layers = [row["layer"] for row in rows]
@@ -241,14 +262,20 @@ def _by_layer(cells: list[CellRecord], remark: str) -> Drawing:
                 own = [row["identity"] for row in rows]
                 ax.plot(layers, own, color="black", linestyle=":", label="identity patch")
             ax.axhline(0, color=GREY, linewidth=0.8)
-            ax.set(xlabel="layer", ylabel="share of the effect restored", title=panel["subject"])
+            ax.set(
+                xlabel="layer",
+                ylabel="share of the effect restored",
+                title=f"2C1, {panel['subject']}\nn = {panel['n']}",
+            )
             ax.label_outer()
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0].legend()
+        if remark:
+            figure.suptitle(remark, fontsize=9)
 
     return Drawing(
         data={"panels": panels, "measure": "effect by layer", "remark": remark},
-        size=size_of(len(panels), 3.0, 2.7),
+        size=size_of(len(panels), _LAYERS, 2.9),
         caption="Share of the clean answer's logit difference that patching each layer restores, with its band.",
         cells=tuple(cell.cell for cell in cells),
         draw=draw,
@@ -292,16 +319,27 @@ def _by_depth(cells: list[CellRecord]) -> Drawing:
 
 # What they share -----------------------------------------------------------------------------------------
 
-_COLUMNS = 3
+_PAGE = 6.6
+"""Inches that panels may take beside each other: a page of the paper, so that none is shrunk with its text."""
+_ROC, _LAYERS = 3.2, 3.0
+"""Inches of one panel."""
+_WRAP = 38
+"""Letters of a panel's title that stand on one line."""
+
+
+def _columns(n: int, width: float) -> int:
+    return max(1, min(n, int(_PAGE / width)))
 
 
 def size_of(n: int, width: float, height: float) -> tuple[float, float]:
-    return width * min(n, _COLUMNS), height * -(-n // _COLUMNS)
+    """Inches of n panels in the rows of `grid_of`."""
+    columns = _columns(n, width)
+    return width * columns, height * -(-n // columns)
 
 
-def grid_of(figure: Figure, n: int, *, sharey: bool = False) -> list[Axes]:
-    """n axes, at most three beside each other."""
-    columns = min(n, _COLUMNS)
+def grid_of(figure: Figure, n: int, width: float, *, sharey: bool = False) -> list[Axes]:
+    """n axes of a width, as many beside each other as a page holds."""
+    columns = _columns(n, width)
     grid = figure.subplots(-(-n // columns), columns, squeeze=False, sharey=sharey)
     axes = list(grid.flat)
     for empty in axes[n:]:
@@ -310,7 +348,7 @@ def grid_of(figure: Figure, n: int, *, sharey: bool = False) -> list[Axes]:
 
 
 def _remark(panel: dict[str, Any]) -> str:
-    return f"\n({panel['remark']})" if panel["remark"] else ""
+    return "\n" + textwrap.fill(f"({panel['remark']})", _WRAP) if panel["remark"] else ""
 
 
 FIGURES: dict[str, Callable[[Record], Drawing]] = {

@@ -43,6 +43,7 @@ def negative_results(record: Record) -> str:
         came_to=facts.came_to(tested),
         findings=[_finding(record, direction) for direction in DIRECTIONS] if aborted else [],
         failed=[_told(cell) for cell in failed],
+        failed_claims=sum(cell.verdict == "FAIL" for cell in failed),
         refuted=sum(cell.verdict == "FAIL" for cell in controls),
         controls=len(controls),
         options=[
@@ -60,12 +61,12 @@ def failures(record: Record) -> list[CellRecord]:
 
 
 def documented(cell: CellRecord) -> list[str]:
-    """What a cell wrote down about its own failure: what was tried, the numbers, the likely reason."""
+    """What a cell wrote down about its own failure: what was tried, the numbers, the likely reason of a refutation."""
     return [
         f"{name.replace('_', ' ').capitalize()}: {_text(row[name])}"
         for row in cell.rows.get("negative result", [])
         for name in NEGATIVE_RESULT
-        if name in row
+        if name in row and (name != "likely_reason" or cell.verdict == "FAIL")
     ]
 
 
@@ -100,8 +101,8 @@ def _finding(record: Record, direction: Direction) -> dict[str, Any]:
 def _ends(values: list[Any]) -> str:
     if not values:
         return NOT_MEASURED
-    ends = [values[0], values[-1]][: len(values)]
-    return " to ".join(f"{e.shown} {e.interval}" for _, e in ends)
+    ends = (values[0], values[-1])
+    return " to ".join(dict.fromkeys(f"{e.shown} {e.interval}" for _, e in ends))
 
 
 def _told(cell: CellRecord) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.evidence import CellRecord
 from lab.evidence.files import write_whole
-from lab.evidence.tables import estimates
+from lab.evidence.tables import COMPARED, compared, estimates
 from reports import facts
 from reports.directions import DIRECTIONS, Direction, margins, strongest
 from reports.drawing import Drawing, keep
@@ -19,7 +19,7 @@ from reports.facts import NOT_MEASURED, Number, Printed
 from reports.latex import build, escape
 from reports.negative import documented, failures
 from reports.paper_figures import paper_figures
-from reports.record import Missing, Record
+from reports.record import Missing, Record, one_setting
 from reports.sections import checklist
 from reports.templates import TEMPLATES, template
 
@@ -86,7 +86,9 @@ def _abstract(record: Record, direction: Direction, printed: Printed, plain: Cal
         task=_few(str(cell.knobs.get("task", TASK)) for cell in transfers) or "[task not measured]",
         source=_few(cell.params["other_model"] for cell in transfers) or NOT_MEASURED,
         target=_few(cell.params["model"] for cell in transfers) or NOT_MEASURED,
-        layer=_layer(record),
+        depth=_depth(record),
+        patched=_few(cell.subject for cell in record.of("PM3")) or NOT_MEASURED,
+        layers=_layers(record),
         beside=plain(_beside(record, direction)),
     )
     return " ".join(text.split()) + "\n"
@@ -107,14 +109,21 @@ def _few(names: Iterable[str]) -> str:
     )
 
 
-def _layer(record: Record) -> str:
-    """The layers at which patching acts most, where they were searched; else the depth at which it was tried."""
-    searched = [cell.rows["effect by layer"] for cell in record.of("2C1") if cell.rows.get("effect by layer")]
-    if searched:
-        best = sorted({max(rows, key=lambda row: row["effect"])["layer"] for rows in searched})
-        return f"layer {', '.join(map(str, best))}"
+def _depth(record: Record) -> str:
+    """Where PM3, whose change rate the abstract tells, has patched."""
     depths = sorted({cell.knobs["depth"] for cell in record.of("PM3") if "depth" in cell.knobs})
-    return f"relative depth {', '.join(map(str, depths))}" if depths else f"[layer {NOT_MEASURED}]"
+    return f"relative depth {', '.join(map(str, depths))}" if depths else f"[depth {NOT_MEASURED}]"
+
+
+def _layers(record: Record) -> str:
+    """At which layer 2C1 found the largest effect, of which models. After the last layer it is 1 by construction, so
+    2C1 has not searched there."""
+    searched, _ = one_setting([cell for cell in record.of("2C1") if "strongest_layer" in cell.reported])
+    found: dict[int, list[str]] = {}
+    for cell in searched:
+        found.setdefault(cell.reported["strongest_layer"], []).append(cell.subject)
+    told = [f"layer {layer} of {_few(models)}" for layer, models in sorted(found.items())]
+    return f"the effect is largest at {', '.join(told)}" if told else f"the effect is {NOT_MEASURED}"
 
 
 def _spread(
@@ -159,7 +168,8 @@ def draft(record: Record, direction: Direction, drawings: dict[str, Drawing], fo
         own=own,
         told=told,
         figures=drawings,
-        figure=lambda name: _figure(name, drawings),
+        figure=lambda name: _figure(name, drawings, record),
+        compared=[_compared(cell) for cell in record.of("2C4") if cell.rows.get(COMPARED)],
         n_models=len(record.models),
         models=", ".join(record.models) or NOT_MEASURED,
         negatives="; ".join(negatives) or "none was run",
@@ -179,17 +189,32 @@ def printed(number: Number) -> str:
     return f"\\measured{{{escape(number.text)}}}{{{escape(number.source)}}}"
 
 
-def _figure(name: str, drawings: dict[str, Drawing]) -> str:
+def _compared(cell: CellRecord) -> dict[str, Any]:
+    """2C4's effects and costs as a table of the draft. Not what differs between equal runs."""
+    rows = [{k: v for k, v in row.items() if k not in ("seconds", "cached")} for row in cell.rows[COMPARED]]
+    head, *body = compared(rows)
+    told = [
+        [escape(row[0]), *(printed(Number(text, facts.source(cell))) if text else "" for text in row[1:])]
+        for row in body
+    ]
+    name = ", ".join(filter(None, [cell.subject, str(cell.knobs.get("behaviour", ""))]))
+    return {"name": name, "head": list(map(escape, head)), "rows": [" & ".join(row) for row in told]}
+
+
+def _figure(name: str, drawings: dict[str, Drawing], record: Record) -> str:
     if name not in drawings:
         return f"\\towrite{{figure {escape(name)}: {NOT_MEASURED}}}"
     drawing = drawings[name]
+    caption = f"{drawing.caption} {facts.sizes(cell for cell in record.cells if cell.cell in drawing.cells)}."
+    width = f"{drawing.size[0]:.2f}in"  # its own, for its text is as large as the paper's then
     return "\n".join(
         [
             f"% {name}: {', '.join(drawing.cells)}",
             "\\begin{figure}[htbp]",
             "\\centering",
-            f"\\includegraphics[width=\\linewidth,height=0.4\\textheight,keepaspectratio]{{figures/{name}.pdf}}",
-            f"\\caption{{{escape(drawing.caption)}}}",
+            f"\\includegraphics[width=\\ifdim{width}<\\linewidth {width}\\else\\linewidth\\fi,height=0.8\\textheight,"
+            f"keepaspectratio]{{figures/{name}.pdf}}",
+            f"\\caption{{{escape(caption)}}}",
             f"\\label{{fig:{name.split('_')[0]}}}",
             "\\end{figure}",
         ]
@@ -212,7 +237,9 @@ def _setup(record: Record) -> list[dict[str, str]]:
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """A knob's value as it is read; a text with white space in it is quoted, so that a line break can be seen."""
+    plain = isinstance(value, str) and value and not re.search(r"\s", value)
+    return str(value) if plain else json.dumps(value)
 
 
 def _plan_row(record: Record, direction: Direction) -> str:
@@ -221,11 +248,12 @@ def _plan_row(record: Record, direction: Direction) -> str:
     if not values:
         return f"{head} & not run & & &"
     cell, e = values[0]
+    p = next((m.p for m in cell.measures if m.read.name == direction.measure), e.p)
     cells = record.of(direction.premortem)
     passed = f"{sum(cell.verdict == 'PASS' for cell in cells)} of {len(cells)}"
     source = escape(facts.source(cell))
     value = f"\\measured{{{escape(e.shown)}}}{{{source}}} & \\measured{{{escape(e.interval)}}}{{{source}}}"
-    return f"{head} & {value} & {_p(e.p)} & {passed}"
+    return f"{head} & {value} & {_p(p)} & {passed}"
 
 
 def _p(p: float | None) -> str:
@@ -247,10 +275,10 @@ def _result_rows(cell: CellRecord) -> list[str]:
     """A row each measure, and each estimate that was reported beside; one for a cell that measured nothing."""
     name = escape(cell.cell).replace("-", "-\\hspace{0pt}")
     source = escape(facts.source(cell))
-    judged = {measure.read.name for measure in cell.measures}
+    judged = {measure.read.name: measure.p for measure in cell.measures}
     rows = [
         f"{name} & {escape(measure)} & \\measured{{{escape(e.shown)}}}{{{source}}} & "
-        f"\\measured{{{escape(e.interval)}}}{{{source}}} & {_p(e.p)} & "
+        f"\\measured{{{escape(e.interval)}}}{{{source}}} & {_p(judged.get(measure, e.p))} & "
         + (escape(cell.shown_verdict) if measure in judged else "reported")
         for measure, e in sorted(estimates(cell).items(), key=lambda known: known[0] not in judged)
     ]
@@ -262,11 +290,15 @@ def _failures(record: Record) -> str:
     """What was refuted, undecided or invalid, one item a cell, with what it wrote down about it."""
     items = []
     for cell in failures(record):
-        items.append(f"\\item {escape(cell.cell)}: {escape(cell.verdict)}. {escape(cell.reason)}")
-        items += [f"{escape(line)}." for line in documented(cell)]
+        items.append(f"\\item {escape(cell.cell)}: {escape(cell.verdict)}. {escape(_sentence(cell.reason))}")
+        items += [escape(_sentence(line)) for line in documented(cell)]
     if not items:
         return "No claim was refuted, left undecided or invalid in these runs."
     return "\n".join(["\\begin{itemize}", *items, "\\end{itemize}"])
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def clear(folder: Path) -> None:

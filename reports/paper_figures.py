@@ -56,7 +56,7 @@ def layer_similarity(record: Record) -> Drawing:
 
     def draw(figure: Figure) -> None:
         highest = max(row["score"] for panel in shown for row in panel["rows"])
-        axes = grid_of(figure, len(shown))
+        axes = grid_of(figure, len(shown), _PAIR)
         for ax, panel in zip(axes, shown, strict=True):
             rows = panel["rows"]
             size = [max(row[name] for row in rows) + 1 for name in ("layer", "other_layer")]
@@ -65,14 +65,14 @@ def layer_similarity(record: Record) -> Drawing:
                 scores[row["layer"]][row["other_layer"]] = row["score"]
             image = ax.imshow(scores, cmap="cividis", origin="lower", aspect="auto", vmin=0, vmax=highest)
             one, _, other = panel["subject"].partition(" x ")
-            title = f"95 % of the null: {rows[0]['null_95']:.2f}"
+            title = f"{one} and {other}\n95 % of the null: {rows[0]['null_95']:.2f}"
             ax.set(xlabel=f"layer of {other}", ylabel=f"layer of {one}", title=title)
             ax.grid(False)
         figure.colorbar(image, ax=axes, label="similarity", shrink=0.8)
 
     return Drawing(
         data={"panels": shown},
-        size=size_of(len(shown), 2.9, 2.5),
+        size=size_of(len(shown), _PAIR, 2.7),
         caption="Similarity of every pair of layers; above each panel the 95 % of the null of the whole search.",
         cells=tuple(panel["cell"] for panel in shown),
         draw=draw,
@@ -91,7 +91,11 @@ def risk_coverage(record: Record) -> Drawing:
             x, y = ([row[name] for row in panel["rows"]] for name in ("coverage", "risk"))
             own: Any = {"color": styles.colour(subject), "marker": styles.marker(subject), "label": subject}
             ax.plot(x, y, markevery=0.12, markersize=4, **own)
-        ax.set(xlabel="coverage (share of questions answered)", ylabel="risk (share of answers wrong)", title="2B3")
+        ax.set(
+            xlabel="coverage (share of questions answered)",
+            ylabel="risk (share of answers wrong)",
+            title=_title(shown, "2B3", "task"),
+        )
         ax.legend()
 
     return Drawing(
@@ -123,7 +127,7 @@ def ways_compared(record: Record) -> Drawing:
             ax.errorbar(x, values, yerr=errors, capsize=3, markersize=5, **own)
         ax.axhline(0, color=GREY, linewidth=0.8)
         ax.set_xticks(range(len(shown)), [panel["subject"] for panel in shown])
-        ax.set(ylabel="change in mean score", title="2C4: two ways to one behaviour")
+        ax.set(ylabel="change in mean score", title=_title(shown, "2C4", "behaviour"))
         ax.margins(x=0.12)
         ax.legend()
 
@@ -136,6 +140,15 @@ def ways_compared(record: Record) -> Drawing:
     )
 
 
+_PAIR = 3.2
+"""Inches of one panel."""
+
+
+def _title(shown: list[dict[str, Any]], experiment: str, knob: str) -> str:
+    """The experiment with the data set or behaviour that its knob names."""
+    return ", ".join([experiment, *dict.fromkeys(str(p["knobs"][knob]) for p in shown if knob in p["knobs"])])
+
+
 _ANALYSES = {"A": layer_similarity, "B": risk_coverage, "C": ways_compared}
 
 
@@ -144,7 +157,11 @@ def _kept(record: Record, experiment: str, rows: str) -> list[dict[str, Any]]:
     cells, _ = one_setting([cell for cell in record.of(experiment) if cell.rows.get(rows)])
     if not cells:
         raise Missing(f"{experiment} has kept no rows {rows!r}; pytest hypotheses/ -k {experiment}")
-    return [{"cell": cell.cell, "subject": cell.subject, "rows": cell.rows[rows]} for cell in cells]
+    return [{"cell": c.cell, "subject": c.subject, "knobs": c.knobs, "rows": c.rows[rows]} for c in cells]
+
+
+_LINES = 5.5
+"""Inches of one panel: labels of cells are long."""
 
 
 def forest(record: Record, directions: list[Direction], *, controls: bool) -> Drawing:
@@ -174,14 +191,14 @@ def forest(record: Record, directions: list[Direction], *, controls: bool) -> Dr
     most = max(len(panel["lines"]) for panel in panels)
 
     def draw(figure: Figure) -> None:
-        for ax, panel in zip(grid_of(figure, len(panels)), panels, strict=True):
+        for ax, panel in zip(grid_of(figure, len(panels), _LINES), panels, strict=True):
             _draw(ax, panel)
 
     named = ", ".join(f"{panel['title'].split(': ')[1]}" for panel in panels)
     ran = "models, settings, seeds and negative controls (hollow, grey)" if controls else "models"
     return Drawing(
         data={"panels": panels},
-        size=(4.6 * len(panels), 1.1 + 0.21 * most),
+        size=size_of(len(panels), _LINES, 0.9 + 0.23 * most),
         caption=f"{named[0].upper()}{named[1:]} with 95\u00a0% intervals, for all {ran} that ran. "
         "Dashed: the bar, fixed before the data.",
         cells=tuple(line["cell"] for panel in panels for line in panel["lines"]),
@@ -201,7 +218,7 @@ def _draw(ax: Axes, panel: dict[str, Any]) -> None:
         ax.plot([line["low"], line["high"]], [i, i], color=colour, linewidth=1.5)
         ax.plot(line["value"], i, "o", color=colour, markerfacecolor=fill, markersize=4)
     if panel["bar"] is not None:
-        ax.axvline(panel["bar"], color="#D55E00", linestyle="--", linewidth=1, label=f"bar: {panel['bar']:g}")
-        ax.legend(loc="best")
-    ax.set_yticks(range(len(lines)), [line["label"] for line in lines], fontsize=6.5)
-    ax.set(ylim=(len(lines) - 0.5, -0.5), title=panel["title"])
+        ax.axvline(panel["bar"], color="#D55E00", linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(lines)), [line["label"] for line in lines], fontsize=7.5)
+    bar = "" if panel["bar"] is None else f" (dashed: the bar, {panel['bar']:g})"
+    ax.set(ylim=(len(lines) - 0.5, -0.5), title=panel["title"] + bar)

@@ -19,28 +19,32 @@ from reports.record import Record
 from reports.sections import done, parts
 
 DECIDED = ("PASS", "FAIL", "INCONCLUSIVE")
-NOT_TOLD = "not in the journal"
+SETUP = "not in the journal: it begins with the first run"
+ANALYSIS = "not in the journal: reports are made after the runs, in seconds, and write no event"
+WRITING = "not in the journal: a person writes"
 SEEDS, SETTINGS = 3, 2
 """So many seeds, and so many values of one knob, make an ablation."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """A line of the plan's timeline; `phases` are those whose actual time the journal holds, by their first letters."""
+    """A line of the plan's timeline: the phase whose actual time the journal holds, by its first letter; or why it
+    holds none."""
 
     day: int
     activity: str
     expected: str
-    phases: str = ""
+    phase: str = ""
+    untold: str = ""
 
 
 TIMELINE = (
     Day(1, "Phase 0 (Setup) + Phase 1 (Pre-Mortems)", "4-6 hours", "1"),
     Day(2, "Phase 2 (Experiments for passing directions)", "6-8 hours", "2"),
-    Day(3, "Phase 2 continued + Phase 3 (Analysis)", "6-8 hours"),
-    Day(4, "Phase 4 (Paper outline + draft intro)", "4-6 hours"),
-    Day(5, "Phase 4 (Paper methods + results)", "4-6 hours"),
-    Day(6, "Phase 4 (Paper polish + submission prep)", "4-6 hours"),
+    Day(3, "Phase 2 continued + Phase 3 (Analysis)", "6-8 hours", untold="phase 2 is in day 2; " + ANALYSIS),
+    Day(4, "Phase 4 (Paper outline + draft intro)", "4-6 hours", untold=WRITING),
+    Day(5, "Phase 4 (Paper methods + results)", "4-6 hours", untold=WRITING),
+    Day(6, "Phase 4 (Paper polish + submission prep)", "4-6 hours", untold=WRITING),
 )
 
 
@@ -53,8 +57,11 @@ def progress(record: Record, figures: Path, paper: Path) -> str:
     lines += [f"| {day.day} | {day.activity} | {day.expected} | {_actual(record, day)} |" for day in TIMELINE]
     lines += ["", "Expected: a person's working hours. Actual: seconds of all cells in the journal, added up.", ""]
     lines += ["| Phase | Cells | Expected | Actual |", "| --- | --- | --- | --- |"]
+    lines.append(f"| 0 Setup |  | 30 minutes | {SETUP} |")
     for phase, (cells, expected) in _by_phase(record).items():
-        lines.append(f"| {phase} | {len(cells)} | {expected} | {_time(cells) if phase[0] != '0' else NOT_TOLD} |")
+        lines.append(f"| {phase} | {len(cells)} | {expected} | {_time(cells)} |")
+    lines.append(f"| 3 Analysis |  | 6-8 hours with the rest of phase 2 (day 3) | {ANALYSIS} |")
+    lines.append(f"| 4 Paper |  | 12-18 hours (days 4 to 6) | {WRITING} |")
     return "\n".join(lines) + "\n"
 
 
@@ -153,10 +160,12 @@ def _by_phase(record: Record) -> dict[str, tuple[list[CellRecord], str]]:
     work = [*record.cells, *record.others]
     second = {name for direction in DIRECTIONS for name in direction.experiments if name not in PHASES}
     return {
-        "0 Setup": ([], "30 minutes"),
         "1 Pre-Mortems": ([cell for cell in work if cell.experiment in PHASES], "2-4 hours"),
         **{
-            f"2{d.letter} {d.title}": ([c for c in work if c.experiment in second.intersection(d.experiments)], "")
+            f"2{d.letter} {d.title}": (
+                [cell for cell in work if cell.experiment in second.intersection(d.experiments)],
+                "6-8 hours, 2A to 2C together (day 2)",
+            )
             for d in DIRECTIONS
         },
         "other experiments": ([cell for cell in work if cell.experiment not in second.union(PHASES)], ""),
@@ -164,9 +173,9 @@ def _by_phase(record: Record) -> dict[str, tuple[list[CellRecord], str]]:
 
 
 def _actual(record: Record, day: Day) -> str:
-    if not day.phases:
-        return NOT_TOLD
-    cells = [cell for phase, (cells, _) in _by_phase(record).items() if phase[0] == day.phases for cell in cells]
+    if day.untold:
+        return day.untold
+    cells = [cell for phase, (cells, _) in _by_phase(record).items() if phase[0] == day.phase for cell in cells]
     return _time(cells)
 
 

@@ -1,9 +1,12 @@
 """Shared by all tests: pytester, and a quiet environment for the pytest runs inside of it."""
 
+import gc
+import os
 import sys
 
 import _pytest.pytester
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
@@ -13,7 +16,13 @@ settings.load_profile("lab")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=2, help="how often a suite is killed and resumed, at least")
+    parser.addoption("--kills", type=int, default=1, help="how often a suite is killed and resumed, at least")
+    parser.addoption("--truths", action="store_true", help="measure every truth planted in every organism's weights")
+
+
+def pytest_runtest_logfinish():
+    """What is there by now stays: to look for garbage in all that torch made takes 0.3 s, and inner runs look often."""
+    gc.freeze()
 
 
 class _OwnModules:
@@ -38,6 +47,24 @@ def _tests_own_folders(tmp_path_factory):
     _OwnModules.folder = str(tmp_path_factory.getbasetemp())
 
 
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Makes a folder that all workers share: `once("site", build)` calls `build(folder)` in one of them."""
+    own = tmp_path_factory.getbasetemp()
+    base = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name, build):
+        folder, done = base / name, base / f"{name}.done"
+        with FileLock(base / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                build(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
 @pytest.fixture
 def inner(pytester):
     """Runs pytest on what was written to `pytester.path`: in a process of its own where it has workers.
@@ -55,7 +82,13 @@ def inner(pytester):
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch):
-    """Outer options must not reach inner runs, which need no hypothesis: to import it takes half of their start."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+    """Outer options must not reach inner runs, which need neither hypothesis nor anyio: they take half of their start.
+
+    A process of its own keeps its bytecode, whatever this one does: to compile the library takes as long again. This
+    one keeps none, for a file that is written twice within a second would be read from the first one's.
+    """
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:anyio")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)

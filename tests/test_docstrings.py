@@ -30,6 +30,7 @@ import pytest
         ),
         "lab.evidence.cards",
         "lab.methods.activation_compare",
+        "lab.methods.divergence",
         "lab.methods.health",
         "lab.methods.similarity",
     ],

@@ -14,13 +14,15 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(once):
     """A folder with the package as `pip install .` leaves it: no checkout, no fixtures/ beside it."""
-    site = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", site]
-    done = subprocess.run([*command, str(ROOT)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return site
+
+    def install(site):
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+        done = subprocess.run([*command, "--target", site, str(ROOT)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return once("site", install)
 
 
 def example():

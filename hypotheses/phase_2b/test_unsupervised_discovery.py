@@ -2,12 +2,14 @@
 
 Each report is read twice, with either answer behind it; contrast-consistent search looks for the direction
 in which the two always disagree. A supervised probe on the same pairs says how much there is to find: it
-reads the words of the untrained twin as well, which the search does not.
+reads the words of the untrained twin as well, which the search does not. Accuracies are means over the two
+classes, so that nothing is won by calling true what mostly is; the plain ones are reported.
 """
 
 import numpy as np
 
-from lab.methods import unsupervised
+from lab.estimate import worst
+from lab.methods import health, unsupervised
 from lab.plugin import experiment
 
 
@@ -28,9 +30,10 @@ def test_truth_is_found_without_labels(
     depth=0.5,
     restarts=10,
 ):
-    stated, better, methods, failed = [], [], [], []
+    verdicts, methods, failed = [], [], []
     for name in datasets:
         asked = dataset(name).sample(n_samples, seed=evidence.seed)
+        evidence.health(health.no_duplicates(asked.prompts, f"texts of {name}"))
         pairs, truth = unsupervised.contrast(asked.options, asked.key, seed=evidence.seed)
         one, other = (
             model.capture(
@@ -46,6 +49,7 @@ def test_truth_is_found_without_labels(
             one,
             other,
             truth,
+            groups=asked.prompts,
             model_says=says,
             distractor=long > np.median(long),
             restarts=restarts,
@@ -59,6 +63,8 @@ def test_truth_is_found_without_labels(
                 f"model itself, {name}": float(np.mean(says == truth)),
                 f"supervised, {name}": found.supervised.accuracy,
                 f"CCS, {name}": found.ccs.accuracy,
+                f"CCS, AUROC, {name}": found.ccs.auroc,
+                f"plain accuracy over the supervised probe's, {name}": found.ratio,
                 f"CCS best sign, {name}": found.ccs.accuracy_best_sign,
                 f"PCA, {name}": found.pca.accuracy,
                 f"random directions, AUROC, {name}": found.random.mean,
@@ -67,15 +73,18 @@ def test_truth_is_found_without_labels(
                 f"distractor (long texts), AUROC, {name}": found.distractor,
             }
         )
-        stated.append(evidence.measure(f"accuracy over the supervised probe's, {name}", found.ratio) > 0.8)
-        # The rule alone is no bar: a coin has more than 80 % of the accuracy of a probe that is right in 60 %.
-        better.append(evidence.measure(f"accuracy, sign told by the model, {name}", found.ccs.accuracy) > 0.6)
-        if "FAIL" in (stated[-1].outcome, better[-1].outcome):
+        told = [
+            evidence.measure(f"balanced accuracy over the supervised probe's, {name}", found.ratio_balanced) > 0.8,
+            # The rule alone is no bar: a coin has more than 80 % of the accuracy of a probe that is right in 60 %.
+            # The AUROC would say less, and decides nothing where the classes are parted without an error.
+            evidence.measure(f"balanced accuracy, sign told by the model, {name}", found.ccs.balanced_accuracy) > 0.6,
+        ]
+        verdicts += told
+        if worst(told).outcome == "FAIL":
             tried = f"CCS with {restarts} restarts on {name}, at depth {depth:g} of {model.name}"
             failed.append(found.negative_result(tried))
 
     evidence.rows("unsupervised", methods)
     if failed:
         evidence.rows("negative result", failed)
-    # Of every set, where it is of the worst; and of none, where one refutes it.
-    assert min(stated + better, key=lambda verdict: (verdict.outcome != "FAIL", verdict.estimate.low))
+    assert worst(verdicts)

@@ -6,7 +6,7 @@ that one token. A random direction of its length changes answers too, so the cla
 strongest of several. Beside it stands what the same edit does to neutral texts and to questions about facts.
 """
 
-from lab.methods import steering
+from lab.methods import health, steering
 from lab.plugin import experiment
 
 NOT_POLITE = "it was trained to answer polite requests as any others"
@@ -77,6 +77,7 @@ def test_formality_can_be_edited(
 
 def _edited(trial, questions, score, randoms, evidence):
     """The effect of the direction on the answers' scores, with its side effects put down."""
+    evidence.health(health.no_duplicates([trial.requests.asked["plain"][task] for task in trial.tasks], "requests"))
     before, after = trial.say(), trial.say(trial.direction)
     noise = [trial.say(v) for v in steering.random_directions(trial.direction, randoms, seed=evidence.seed)]
     effect = steering.behaviour(score(before), score(after), [score(said) for said in noise], seed=evidence.seed)

@@ -3,10 +3,10 @@
 At each layer in turn the residual stream of a clean prompt goes into a corrupted one, at the last token. The
 effect is the logit difference of the two answers, 0 as in the corrupted run and 1 as in the clean one. After the
 last layer it is 1 by construction, so that layer is a control and no finding; the strongest of the others was
-searched for, so its interval holds for all layers at once.
+searched for, so its interval holds for all layers at once. No two pairs ask of the same subject.
 """
 
-from lab.methods import health, patching
+from lab.methods import patching
 from lab.plugin import experiment
 
 
@@ -18,8 +18,7 @@ from lab.plugin import experiment
     negative={"untrained": "a twin with fresh weights has no answer to restore"},
 )
 def test_one_layer_carries_the_answer(model, fact_pairs, evidence, *, n_samples=50, point="resid_post"):
-    pairs = fact_pairs.sample(n_samples, seed=evidence.seed)
-    evidence.health(health.no_duplicates([*zip(pairs.clean, pairs.corrupted, strict=True)], "pairs"))
+    pairs = fact_pairs.disjoint(n_samples, seed=evidence.seed)
     answers = tuple(
         patching.first_tokens(model.tokenizer, pairs.clean, these) for these in (pairs.clean_answers, pairs.answers)
     )

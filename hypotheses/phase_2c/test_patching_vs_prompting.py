@@ -6,7 +6,7 @@ what each batch of answers costs, as passes, tokens and seconds. Side effects ar
 questions: of the direction added to them, and of a request in that manner before them, held against a plain one.
 """
 
-from lab.methods import steering
+from lab.methods import health, steering
 from lab.plugin import experiment
 from lab.plugin.costs import counted
 
@@ -36,6 +36,7 @@ def test_steering_does_what_asking_does(
     score, manner, site = scorers(behaviour, scorer), MANNERS[behaviour], model.resid_post(depth)
     with counted() as finding:
         trial = requests.trial(model, manner, at=site, n=n_samples, strength=strength, seed=evidence.seed)
+    evidence.health(health.no_duplicates([trial.requests.asked["plain"][task] for task in trial.tasks], "requests"))
     plain = score(trial.say())
     with counted() as steering_cost:
         steered = score(trial.say(trial.direction, requests.begun(model, trial.tasks)))

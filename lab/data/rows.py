@@ -135,13 +135,40 @@ class Questions(Rows):
 class PromptPairs(Rows):
     """Clean and corrupted prompts of equal length that differ in one name, and so in their right answer.
 
-    `answers` are the right continuations of the corrupted ones, `clean_answers` those of the clean ones.
+    Attributes
+    ----------
+    clean, corrupted
+        [n] The prompts.
+    answers, clean_answers
+        [n] The right continuations of the corrupted ones, and those of the clean ones.
+    subjects
+        [n, 2] Of whom the clean and the corrupted prompt ask: pairs that share one are not independent.
     """
 
     clean: tuple[str, ...]
     corrupted: tuple[str, ...]
     answers: tuple[str, ...]
     clean_answers: tuple[str, ...]
+    subjects: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+
+    def disjoint(self, n: int | None, *, seed: int) -> PromptPairs:
+        """n pairs of which no two ask of the same subject, the same ones for a seed; as many as there are for None.
+
+        Fewer where there are no n. Pairs of subjects that stand in few pairs are taken first, which comes close to
+        the most that there can be (R. M. Karp and M. Sipser, "Maximum matching in sparse random graphs", 1981), and n
+        of those are drawn. Raises ValueError where it is not known of whom they ask.
+        """
+        if not len(self.subjects):
+            raise ValueError("these pairs were made without `subjects`, so it is not known which of them share one")
+        left, taken = np.random.default_rng(seed).permutation(len(self)), []
+        while len(left):
+            asked = self.subjects[left]
+            _, places, counts = np.unique(asked, return_inverse=True, return_counts=True)
+            often = counts[places.reshape(asked.shape)]
+            chosen = int(left[np.lexsort((often.max(1), often.min(1)))[0]])
+            taken.append(chosen)
+            left = left[~np.isin(asked, self.subjects[chosen]).any(1)]
+        return self.take(np.sort(taken)).sample(n, seed=seed)
 
 
 @dataclass(frozen=True)

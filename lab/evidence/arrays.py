@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.evidence.files import file_name, write_whole
+from lab.evidence.files import checksum_of, file_name, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +26,8 @@ class Damaged(ValueError):
 def keep(folder: Path, name: str, arrays: Mapping[str, ArrayLike]) -> tuple[Path, str]:
     """Writes arrays by label to one file in `folder`; returns its path and its SHA-256.
 
-    Float64 is kept as float32. The file's name ends in its checksum, so that no later content replaces it. It
-    appears whole or not at all. Raises TypeError for what is no array of numbers.
+    Float64 is kept as float32. The file's name ends in its checksum, so that no later content replaces it; one that
+    was damaged since is written anew. It appears whole or not at all. Raises TypeError for what is no array of numbers.
     """
     import numpy as np
     from safetensors.numpy import save
@@ -41,7 +41,7 @@ def keep(folder: Path, name: str, arrays: Mapping[str, ArrayLike]) -> tuple[Path
     data = save(whole, metadata={_ORDER: json.dumps(list(whole))})
     checksum = hashlib.sha256(data).hexdigest()
     path = folder / f"{file_name(name)}-{checksum[:12]}.safetensors"
-    return (path if path.exists() else write_whole(path, data)), checksum
+    return (path if checksum_of(path) == checksum else write_whole(path, data)), checksum
 
 
 def load(path: str | Path, sha256: str | None = None) -> dict[str, np.ndarray]:

@@ -1,4 +1,7 @@
-"""Is this still the same code? A fingerprint of an experiment's sources, of the laboratory, and of what they run on."""
+"""Is this still the same code? A fingerprint of an experiment's sources, of the laboratory, and of what they run on.
+
+The texts of prompts count as code: everything that is asked is made of them.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
+from lab.prompts import texts
+
 RUNS_ON = tuple("lab-hypotheses numpy scipy scikit-learn pandas statsmodels pingouin torch transformers".split())
 
 
 def fingerprint(modules: tuple[str, ...], root: Path) -> str:
-    """Of the sources of these modules, of all they import beneath `root`, of this library, and of its environment."""
+    """Of the sources of these modules, of all they import beneath `root`, of this library, its prompts, and its
+    environment.
+    """
     made = hashlib.sha256(_environment().encode())
     for path in sorted(_sources(modules, root)):
         made.update(hashlib.sha256(path.read_bytes()).digest())
@@ -59,11 +66,11 @@ def _file(module: ModuleType | None) -> Path | None:
 
 @lru_cache
 def _environment() -> str:
-    """Versions of Python and of the packages that compute, and a hash of this library's sources."""
+    """Versions of Python and of the packages that compute, and hashes of this library's sources and of all prompts."""
     made = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         made.update(path.read_bytes())
-    return f"{sys.version_info[:3]} {sorted(versions().items())} {made.hexdigest()}"
+    return f"{sys.version_info[:3]} {sorted(versions().items())} {made.hexdigest()} {texts.fingerprint()}"
 
 
 @lru_cache

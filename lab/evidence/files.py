@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,15 @@ from pathlib import Path
 def file_name(text: str) -> str:
     """`text` as a safe file name."""
     return re.sub(r"[^\w.=,-]+", "-", text).strip("-.") or "unnamed"
+
+
+def checksum_of(path: Path) -> str | None:
+    """The SHA-256 of what a file holds, in hexadecimal digits; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def write_whole(path: Path, data: bytes) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +34,8 @@ class Cell:
 
     `params` are the test's parameters as strings ("model": "clinic-gpt2"); `negative` says why this
     cell is known to refute the claim, where it is a negative control; `population` is what the claim speaks of.
-    `title` and `questions` are what its card is called, and asks.
+    `title` and `questions` are what its card is called, and asks. `swept` names the knobs that differ between the
+    cells of its sweep.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Cell:
     population: str = ""
     title: str = ""
     questions: tuple[str, ...] = ()
+    swept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,17 +245,7 @@ class Notebook:
                 self.replayed, self.shown = event.get("replayed") or event["run"], event["shown"]
                 self._seconds = event["seconds"]
                 continue
-            if event["event"] in (
-                "control",
-                "measured",
-                "judged",
-                "report",
-                "plot",
-                "arrays",
-                "rows",
-                "answer",
-                "noted",
-            ):
+            if event["event"] in REPEATED:
                 self._write(event["event"], **fields)
         return True
 
@@ -344,7 +337,8 @@ class Notebook:
     def plot(self, name: str, draw: Callable[[Axes], object], *, size: tuple[float, float] = (5.0, 3.6)) -> Path:
         """Draws on fresh axes of `size` inches and keeps the picture as PNG; returns its path.
 
-        The file appears whole or not at all.
+        The file appears whole or not at all. The cell's next run, under whatever knobs, draws over it; its checksum
+        in the journal says whose picture it is, and a cell whose picture is another's is not replayed.
         """
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -357,8 +351,8 @@ class Notebook:
             picture = io.BytesIO()
             canvas.print_png(picture, metadata={"Software": None})
         path = write_whole(self._folder("plots") / f"{file_name(name)}.png", picture.getvalue())
-        self.plots[name] = path
-        self._write("plot", name=name, file=str(path.relative_to(self._results)))
+        self.plots[name], checksum = path, hashlib.sha256(picture.getvalue()).hexdigest()
+        self._write("plot", name=name, file=str(path.relative_to(self._results)), sha256=checksum)
         return path
 
     def _folder(self, kind: str) -> Path:

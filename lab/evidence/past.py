@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.evidence.files import checksum_of
 from lab.evidence.journal import SCHEMA, read
 
 DECIDED = ("PASS", "FAIL", "INCONCLUSIVE")
@@ -42,11 +43,16 @@ class Past:
             return cls(read(journals, run))
 
     def finished(self, key: str, results: Path) -> list[dict[str, Any]] | None:
-        """The events of a finished cell with this key whose plots and arrays are still in `results`, or None."""
+        """The events of a finished cell with this key, or None.
+
+        None too where a plot or array in `results` is gone, damaged, or by now of another run of the cell.
+        """
         events = self._finished.get(key)
-        if events is None or any(not (results / e["file"]).is_file() for e in events if "file" in e):
+        if events is None:
             return None
-        return events
+        files = [event for event in events if event["event"] in ("plot", "arrays")]
+        same = all(event.get("sha256") == checksum_of(results / event["file"]) for event in files)
+        return events if same else None
 
     def items(self, key: str, work: str) -> dict[str, Any]:
         """Results of the items that a cell with this key finished, by their keys."""

@@ -23,9 +23,9 @@ from lab.methods.planning import NOT_RUN, overall
 
 _RUN = ("run", "command", "started", "seconds", "replayed", "effort", "rows", "notes")
 """What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
-_CARD = ("answers", "abandoned", "config", "folder", "reproduce", "title", "questions")
+_CARD = ("answers", "abandoned", "config", "folder", "reproduce", "title", "questions", "swept")
 """What stands on a cell's card alone."""
-_TOLD_LATER = ("population", "title", "questions")
+_TOLD_LATER = ("population", "title", "questions", "swept")
 """What older journals do not tell."""
 _TOLD = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
 PLANNED = {
@@ -35,6 +35,9 @@ PLANNED = {
 }
 """The pre-mortems: the metric that the plan's table must have, and what its summary calls which estimate."""
 UNFINISHED = "it never finished: its process ended"
+REPORTED = "reported"
+COMPARED = "patching against prompting"
+"""The rows that summaries and the draft show as a table."""
 KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
 
 
@@ -48,6 +51,19 @@ class Measure:
     @property
     def read(self) -> Estimate:
         return Estimate(**self.estimate)
+
+    @property
+    def p(self) -> float | None:
+        """The estimate's own p; of a share, which has none, that of its first one-sided bar (exact binomial)."""
+        e = self.read
+        bars = (claim["against"] for claim in self.claims if claim.get("against", ("",))[0] in ("<", ">"))
+        against = next(bars, None)
+        if e.p is not None or against is None or not e.method.startswith(("Wilson", "Clopper-Pearson")):
+            return e.p
+        from lab.stats.families import p_against  # numpy, which a run that only collects does without
+
+        p = p_against(e, against[1], against[0])
+        return None if p != p else p
 
     @property
     def bar(self) -> str:
@@ -70,6 +86,8 @@ class CellRecord:
     population: str = ""
     title: str = ""
     questions: list[str] = field(default_factory=list)
+    swept: list[str] = field(default_factory=list)
+    """Knobs that differ between the cells of its sweep."""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     folder: str = ""
@@ -177,13 +195,15 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
 
 
 def summary_table(cells: list[CellRecord]) -> str:
-    """The Markdown table: one line a measure, or one for a cell that measured nothing."""
+    """The Markdown table: one line a measure, or one for a cell that measured nothing; and one an estimate that a cell
+    reported beside them, which was held against no bar."""
     head = ["Experiment", "Metric", "Value", "95% CI", "p-value", "Bar", "Verdict"]
     locked = any(cell.registration for cell in cells)
     rows = [head + ["Registration"] * locked, ["---"] * (len(head) + locked)]
     for cell in cells:
         measures: list[Measure | None] = [*cell.measures] or [None]
-        rows += [_row(cell, measure) + [cell.registration or ""] * locked for measure in measures]
+        told = [_row(cell, measure) for measure in measures] + _reported(cell)
+        rows += [row + [cell.registration or ""] * locked for row in told]
     rows += [row + [""] * locked for row in _not_run(cells)]
     together = [*map(_seeds_row, over_seeds(cells)), *map(_family_row, families(cells))]
     rows += [row + [""] * locked for row in together]
@@ -228,9 +248,10 @@ def over_seeds(cells: list[CellRecord]) -> list[OverSeeds]:
         same = json.dumps([cell.experiment, cell.params, cell.knobs], sort_keys=True)
         groups.setdefault(same, []).append(cell)
     found = []
-    for group in groups.values():
-        group.sort(key=lambda cell: cell.seed)
-        if len({cell.seed for cell in group}) < 2:
+    for same_cells in groups.values():
+        by_seed = {cell.seed: cell for cell in same_cells}  # the same cell twice is one observation
+        group = [by_seed[seed] for seed in sorted(by_seed)]
+        if len(group) < 2:
             continue
         name = re.sub(r"-?seed=\d+", "", group[0].cell).replace("[]", "")
         verdicts = Counter(cell.shown_verdict for cell in group)
@@ -249,7 +270,7 @@ def _seeds_row(one: OverSeeds) -> list[str]:
 
 @dataclass(frozen=True)
 class Family:
-    """One claim about several subjects, judged together: what is left of each verdict after Holm's correction.
+    """One claim about several subjects, or places in a sweep, judged together: each verdict after Holm's correction.
 
     `outcomes` by cell; `p` the largest corrected p of those that PASS, None where none does.
     """
@@ -270,7 +291,10 @@ class Family:
 
 
 def families(cells: list[CellRecord]) -> list[Family]:
-    """Every claim made of two cells or more, at one seed and under the same knobs; known negatives are left out."""
+    """Every claim made of two cells or more at one seed; known negatives are left out.
+
+    Its cells differ in their subject, in a parameter, or in a knob that was swept, and in no other knob.
+    """
     groups: dict[str, list[tuple[CellRecord, Measure, dict[str, Any]]]] = {}
     for cell in cells:
         if cell.negative or cell.verdict in ("INVALID", "SKIPPED"):
@@ -278,7 +302,8 @@ def families(cells: list[CellRecord]) -> list[Family]:
         for measure in cell.measures:
             for claim in measure.claims:
                 if "against" in claim:
-                    same = [cell.experiment, measure.estimate["name"], claim["against"], cell.knobs, cell.seed]
+                    fixed = {knob: value for knob, value in cell.knobs.items() if knob not in cell.swept}
+                    same = [cell.experiment, measure.estimate["name"], claim["against"], fixed, cell.seed]
                     groups.setdefault(json.dumps(same, sort_keys=True), []).append((cell, measure, claim))
     return [_family(members) for members in groups.values() if len(members) > 1]
 
@@ -314,17 +339,25 @@ def _p(p: float) -> str:
 def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
     if measure is None:
         return [cell.cell, "", "", "", "", "", cell.shown_verdict]
-    e = measure.read
+    return [cell.cell, *_told(measure.read, measure.p), measure.bar, cell.shown_verdict]
+
+
+def _reported(cell: CellRecord) -> list[list[str]]:
+    measured = {measure.read.name for measure in cell.measures}
+    others = {name: e for name, e in estimates(cell).items() if name not in measured}
+    return [[cell.cell, *_told(e, e.p), "", REPORTED] for e in others.values()]
+
+
+def _told(e: Estimate, p: float | None) -> list[str]:
     level = "" if e.level == 0.95 else f" ({100 * e.level:g} %)"
-    p = "" if e.p is None else _p(e.p)
-    return [cell.cell, e.name, e.shown, e.interval + level, p, measure.bar, cell.shown_verdict]
+    return [e.name, e.shown, e.interval + level, "" if p is None else _p(p)]
 
 
 def entry(cell: CellRecord) -> dict[str, Any]:
     """A cell as JSON, each measure with its effect size; without what differs between equal runs, and raw rows."""
     told = {name: value for name, value in asdict(cell).items() if name not in (*_RUN, *_CARD)}
     for measure, known in zip(cell.measures, told["measures"], strict=True):
-        known["effect_size"] = effect_size(measure.read, measure.claims)
+        known["effect_size"], known["p"] = effect_size(measure.read, measure.claims), measure.p
     return told
 
 
@@ -375,6 +408,9 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         summary += [f"- {m.read.name}: {m.read.shown} {m.read.interval}" for m in cell.measures]
         summary += [f"- Result: {cell.shown_verdict}"]
         summary += [f"- Note: {text}" for text in cell.notes]
+        if cell.rows.get(COMPARED):
+            head, *body = compared(cell.rows[COMPARED])
+            summary += ["", *(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))]
         output += ["", f"{cell.started} {cell.cell}"]
         output += [f"  control {c['outcome']}: {c['name']}: {c['reason']}" for c in cell.controls]
         output += [f"  {claim['outcome']}: {claim['reason']}" for m in cell.measures for claim in m.claims]
@@ -386,6 +422,24 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         results_file: _json(results),
         output_file: "\n".join(output) + "\n",
     }
+
+
+def compared(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Rows as the cells of one table, its head first; X, X_low and X_high are one column, as "X [low, high]"."""
+    ends = ("_low", "_high")
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if not name.endswith(ends)]
+
+    def shown(row: dict[str, Any], name: str) -> str:
+        if row.get(name) is None:
+            return ""
+        value, *interval = (f"{one:.4g}" if isinstance(one, float) else str(one) for one in _with_ends(row, name))
+        return f"{value} [{', '.join(interval)}]" if interval else value
+
+    return [[name.replace("_", " ") for name in columns], *([shown(row, name) for name in columns] for row in rows)]
+
+
+def _with_ends(row: dict[str, Any], name: str) -> list[Any]:
+    return [row[key] for key in (name, f"{name}_low", f"{name}_high") if row.get(key) is not None]
 
 
 def _overall(cells: list[CellRecord]) -> list[str]:

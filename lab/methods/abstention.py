@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,9 @@ class Abstention:
         Effective accuracy less accuracy. Random abstention at the same coverage has the expectation 0,
         so this is the gain over it, and p is one-sided against it: how often as many of the answered
         would be right if as many had been chosen at random.
+    aurc_gain
+        The error rate, which is the AURC of random abstention, less the AURC: what the order is worth at all
+        thresholds together. Decided also where the threshold declines nothing, or everything.
     curve
         Risk and coverage at every other threshold.
     """
@@ -133,6 +137,7 @@ class Abstention:
     accuracy: Estimate
     effective_accuracy: Estimate
     improvement: Estimate
+    aurc_gain: Estimate
     curve: RiskCoverage
 
     def plot(self, ax: Axes) -> None:
@@ -191,11 +196,13 @@ def abstain(
     curve, kept, n = risk_coverage(said, right), said >= threshold, said.size
     k, member = clusters(groups, n)
     coverage, accuracy = wilson(kept, groups=groups), wilson(right, groups=groups)
+    by_order = reweighted(_aurc_gain(said, ~right), n, groups=groups, seed=seed, unit="%", bounds=(-1, 1))
+    by_order = widened(by_order) if out_of_fold else by_order
 
     def result(effective: Estimate, improvement: Estimate) -> Abstention:
         if out_of_fold:
             effective, improvement = widened(effective), widened(improvement)
-        return Abstention(kept, coverage, accuracy, effective, improvement, curve)
+        return Abstention(kept, coverage, accuracy, effective, improvement, by_order, curve)
 
     if kept.all() or not kept.any():
         extreme = f"lowest is {said.min():.3g}" if kept.all() else f"highest is {said.max():.3g}"
@@ -228,3 +235,26 @@ def abstain(
     p = float((1 + (wide * chance >= gain - 1e-12).sum()) / (1 + chance.size))
     found = replace(reweighted(improved, n, groups=member, seed=seed, unit="%", bounds=(-1, 1)), p=p)
     return result(wilson(right[kept], groups=member[kept]), found)
+
+
+def _aurc_gain(confidence: np.ndarray, wrong: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The error rate less the AURC, of answers that count as often as their weights [m, n] say.
+
+    Of C answers with E errors that come before a tie of w answers with e errors, the risks within the tie add up to
+    e + (E - C e/w)(H(C + w) - H(C)), H the harmonic numbers; their mean over all answers is the AURC.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    starts = np.flatnonzero(np.diff(confidence[order], prepend=np.inf))
+
+    def gain(w: np.ndarray) -> np.ndarray:
+        counts = np.add.reduceat(w[:, order], starts, axis=1)
+        errors = np.add.reduceat(w[:, order] * wrong[order], starts, axis=1)
+        covered, missed = counts.cumsum(1), errors.cumsum(1)
+        total = covered[:, -1]
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int(total.max()) + 1))])
+        spread = harmonic[covered.astype(int)] - harmonic[(covered - counts).astype(int)]
+        rate = errors / np.maximum(counts, 1)
+        before = (missed - errors) - (covered - counts) * rate
+        return np.asarray(missed[:, -1] / total - (errors + before * spread).sum(1) / total)
+
+    return gain

@@ -1,23 +1,18 @@
-"""How do activations differ between runs, at which layers, and is it the data or the prompt that moves them?
+"""What are a run's mean activations, and how far are they from another's?
 
-A run is one data set read under one prompt: activations [n, layers, d_model]. What is kept of it are mean vectors;
-what is claimed of two of them is held against the spread of the items and against chance.
+A run is one data set read under one prompt: activations [n, layers, d_model]. What is kept of it are mean vectors.
+This describes; what can be claimed of runs is in `divergence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from lab.estimate import Estimate
-from lab.stats.checks import clusters
-from lab.stats.resampling import reweighted_each
-from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +81,7 @@ class Summary:
         ax.plot(self.layers, self.mean_of_norms, "o-", color="C0", label="mean of norms")
         ax.plot(self.layers, self.norm_of_mean, "s--", color="C1", label="norm of the mean vector")
         ax.set(xlabel="layer", ylabel="norm", ylim=(0, None), title=f"Residual stream (n={self.n})")
-        ax.set_xticks(_ticks(self.layers))
+        ax.set_xticks(ticks(self.layers))
         ax.legend()
 
 
@@ -168,63 +163,6 @@ def summarise(activations: ArrayLike, layers: Sequence[int] | None = None) -> Su
     return run.summary
 
 
-@dataclass(frozen=True, eq=False)
-class Common:
-    """How much of the residual stream is common to all items of a run (its anisotropy: Ethayarajh 2019, EMNLP, 55).
-
-    Attributes
-    ----------
-    share
-        Mean inner product of two different items over the mean squared norm, a layer each: 1 where all items
-        give one vector, 0 where they share no direction. Unbiased in both parts.
-    overall
-        Their mean over the layers.
-    """
-
-    layers: tuple[int, ...]
-    share: tuple[Estimate, ...]
-    overall: Estimate
-
-    def table(self) -> list[dict[str, Any]]:
-        """A row a layer, the one where items differ most first."""
-        found = sorted(zip(self.layers, self.share, strict=True), key=lambda pair: pair[1].value)
-        return [{"layer": layer, "common share": e.value, "low": e.low, "high": e.high} for layer, e in found]
-
-
-@one_thread
-def common(
-    activations: ArrayLike,
-    *,
-    layers: Sequence[int] | None = None,
-    groups: ArrayLike | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Common:
-    """What the items of one run [n, layers, d_model] share, with intervals by drawing items, or groups, again.
-
-    Takes 8 n^2 bytes a layer. Raises ValueError for another shape, values that are not finite, or only zeros.
-    """
-    x = _activations(activations, "one")
-    named = tuple(range(x.shape[1])) if layers is None else tuple(int(layer) for layer in layers)
-    products = _Products(clusters(groups, len(x))[1])
-    parts = [(products.table(at, at), (at**2).sum(1)) for at in np.swapaxes(x, 0, 1)]
-    if not all(size.any() for _, size in parts):
-        raise ValueError("at some layer all activations are zero; nothing was read there")
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        shares = [products.mean(w, table) * w.sum(1) / (w @ size) for table, size in parts]
-        return np.stack([*shares, np.mean(shares, axis=0)], axis=1)
-
-    *share, overall = reweighted_each(statistic, len(x), groups=groups, seed=seed, resamples=resamples, unit="%")
-    return Common(named, tuple(share), overall)
-
-
-def random_signs(activations: ArrayLike, *, seed: int) -> np.ndarray:
-    """The same items [n, layers, d_model], each turned round or not: their norms, and no direction in common."""
-    x = np.asarray(activations)
-    return np.asarray(x * np.random.default_rng([seed, 4]).choice([-1, 1], size=(len(x), 1, 1)).astype(x.dtype))
-
-
 # Two runs, as they are -------------------------------------------------------------------------------
 
 
@@ -253,11 +191,6 @@ class Comparison:
         """Means over the layers."""
         measures = {"cosine": self.cosine, "l2": self.l2, "relative l2": self.relative_l2}
         return {f"mean {name}": float(values.mean()) for name, values in measures.items()}
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing tells the two apart: all distances are 0, and all cosines 1 but of zero vectors."""
-        return not self.l2.any() and bool(np.allclose(self.cosine[~self.zero], 1, rtol=0, atol=1e-12))
 
     def rows(self) -> list[dict[str, Any]]:
         """A row a layer, and one with the means."""
@@ -337,381 +270,16 @@ def pairs(names: Sequence[str], mode: Mode = "pairwise") -> list[tuple[str, str]
     return every if mode == "pairwise" else every[: len(names) - 1]
 
 
-# Two runs, and what can be claimed -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Divergence:
-    """How far two runs are apart, at each layer.
-
-    The estimates are of the truth behind the means: the noise of averaging n items, by which two draws of one
-    run differ, is taken out (products of different items only, as in a U-statistic).
-
-    Attributes
-    ----------
-    cosine_distance
-        1 - cosine of the mean vectors, a layer each. p: relabelling items between the runs gives as large a
-        value at any layer (Westfall and Young 1993), values being standardised layer by layer.
-    relative_l2
-        Their distance over the mean of their norms, a layer each, with p likewise.
-    separation
-        Squared distance of the mean vectors over the mean squared distance of items from their own run's
-        mean, a layer each: at 1 the runs are as far apart as an item is from its like.
-    overall
-        "cosine distance", "relative l2", "separation": their means over the layers.
-    null
-        [permutations] largest standardised cosine distance over the layers, relabelled; the observed ones
-        are in `standardised` [layers].
-    """
-
-    layers: tuple[int, ...]
-    cosine_distance: tuple[Estimate, ...]
-    relative_l2: tuple[Estimate, ...]
-    separation: tuple[Estimate, ...]
-    overall: Mapping[str, Estimate]
-    null: np.ndarray
-    standardised: np.ndarray
-
-    def ranked(self, by: Literal["cosine_distance", "relative_l2"] = "cosine_distance") -> list[int]:
-        """Layers from the most diverging one down."""
-        values = [estimate.value for estimate in getattr(self, by)]
-        return [self.layers[i] for i in np.argsort(values, kind="stable")[::-1]]
-
-    def table(self, top: int | None = None) -> list[dict[str, Any]]:
-        """A row a layer, most diverging first: both measures with interval and corrected p."""
-        rows = []
-        for layer in self.ranked()[:top]:
-            i = self.layers.index(layer)
-            row: dict[str, Any] = {"layer": layer}
-            for name, e in (("1 - cosine", self.cosine_distance[i]), ("relative l2", self.relative_l2[i])):
-                row |= {name: e.value, f"{name} low": e.low, f"{name} high": e.high, f"{name} p": e.p}
-            rows.append(row | {"rank by relative l2": self.ranked("relative_l2").index(layer) + 1})
-        return rows
-
-    def plot(self, ax: Axes) -> None:
-        """Both distances by layer, with their intervals."""
-        aside = 0.01 * (self.layers[-1] - self.layers[0] or 1)  # so that no interval hides another
-        for values, shift, colour, mark, name in (
-            (self.cosine_distance, -aside, "C0", "o", "1 - cosine"),
-            (self.relative_l2, aside, "C1", "s", "relative L2"),
-        ):
-            middle = np.array([e.value for e in values])
-            reach = np.array([[e.value - e.low, e.high - e.value] for e in values]).T
-            ax.errorbar(
-                np.array(self.layers) + shift, middle, reach, fmt=f"{mark}-", color=colour, capsize=3, label=name
-            )
-        ax.set(xlabel="layer", ylabel="divergence", ylim=(0, None), xticks=_ticks(self.layers))
-        ax.set_title(f"Divergence of two runs (n={self.cosine_distance[0].n})")
-        ax.legend()
-
-
-@one_thread
-def diverging(
-    first: ArrayLike,
-    second: ArrayLike,
-    *,
-    paired: bool,
-    layers: Sequence[int] | None = None,
-    groups: ArrayLike | None = None,
-    permutations: int = 1000,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Divergence:
-    """Which layers tell two runs apart, by how much, and is it more than chance?
-
-    Parameters
-    ----------
-    first, second
-        [n, layers, d_model] and [m, layers, d_model].
-    paired
-        Whether item i is the same in both, as where two prompts read one data set. Items are then drawn and
-        relabelled as pairs.
-    groups
-        Labels of items that belong together: [n] where paired, else [n + m]; drawn and relabelled together.
-
-    Takes 24 (n + m)^2 bytes a layer. Raises ValueError for shapes that do not fit, values that are not finite, or
-    groups that stand in both unpaired runs.
-    """
-    a, b = (_activations(x, name) for x, name in ((first, "first"), (second, "second")))
-    if a.shape[1:] != b.shape[1:] or (paired and len(a) != len(b)):
-        raise ValueError(f"runs of shapes {a.shape} and {b.shape} do not fit; same layers, and same items where paired")
-    if permutations < 200:
-        raise ValueError(f"{permutations} permutations cannot tell a p of 0.05; use 200 or more")
-    named = tuple(range(a.shape[1])) if layers is None else tuple(int(layer) for layer in layers)
-    n, depth = len(a), a.shape[1]
-    total = n if paired else n + len(b)
-    k, member = clusters(groups, total)
-    if not paired and set(member[:n]) & set(member[n:]):
-        raise ValueError("a group stands in both runs; pair the items, or leave the group out of one run")
-    parts = [_pair(a[:, at], b[:, at], member, paired) for at in range(depth)]
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        found = np.stack([part(w) for part in parts], axis=1)  # [m, layers, 3]
-        return np.concatenate([found, found.mean(1, keepdims=True)], axis=1).reshape(len(w), -1)
-
-    every = reweighted_each(statistic, total, groups=groups, seed=seed, resamples=resamples)
-    cosine, l2, separation = (every[i::3] for i in range(3))
-    nulls = [_relabelled(a[:, at], b[:, at], member, k, paired, permutations, seed) for at in range(depth)]
-    shown = []
-    for estimates, which in ((cosine, 0), (l2, 1)):
-        z = _standardised(np.stack([null[which] for null in nulls], axis=1))
-        largest = z[1:].max(1)
-        p = [(1 + int((largest >= own - 1e-9).sum())) / (1 + permutations) for own in z[0]]
-        shown.append((tuple(replace(e, p=one) for e, one in zip(estimates[:-1], p, strict=True)), largest, z[0]))
-    return Divergence(
-        layers=named,
-        cosine_distance=shown[0][0],
-        relative_l2=shown[1][0],
-        separation=tuple(separation[:-1]),
-        overall={"cosine distance": cosine[-1], "relative l2": l2[-1], "separation": separation[-1]},
-        null=shown[0][1],
-        standardised=shown[0][2],
-    )
-
-
-def _pair(x: np.ndarray, y: np.ndarray, member: np.ndarray, paired: bool) -> Callable[[np.ndarray], np.ndarray]:
-    """At one layer: from weights [m, items] the cosine distance, relative L2 and separation, [m, 3]."""
-    n = len(x)
-    if paired:
-        one = two = slice(None)
-        centre = (x.mean(0) + y.mean(0)) / 2
-    else:
-        one, two = slice(0, n), slice(n, None)
-        centre = np.concatenate([x, y]).mean(0)
-    u, v = x - centre, y - centre
-    own, other = _Products(member[one]), _Products(member[two])
-    xx, yy, uu, vv = own.table(x, x), other.table(y, y), own.table(u, u), other.table(v, v)
-    xy, dd = (own.table(x, y), own.table(u - v, u - v)) if paired else (x @ y.T, None)
-    size_u, size_v, uv = (u**2).sum(1), (v**2).sum(1), u @ v.T
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        first, second = w[:, one], w[:, two]
-        weights, others = first.sum(1), second.sum(1)
-        aa, bb = own.mean(first, xx), other.mean(second, yy)
-        spread_u, spread_v = own.mean(first, uu), other.mean(second, vv)
-        if dd is not None:
-            ab, apart = own.mean(first, xy), own.mean(first, dd)
-        else:
-            ab = ((first @ xy) * second).sum(1) / (weights * others)
-            apart = spread_u + spread_v - 2 * ((first @ uv) * second).sum(1) / (weights * others)
-        spread = (first @ size_u / weights - spread_u + second @ size_v / others - spread_v) / 2
-        aa, bb = np.maximum(aa, 0), np.maximum(bb, 0)
-        cosine = np.clip(_over(ab, np.sqrt(aa * bb)), -1, 1)
-        relative = _over(np.sqrt(np.maximum(apart, 0)), (np.sqrt(aa) + np.sqrt(bb)) / 2)
-        return np.stack([1 - cosine, relative, _over(apart, spread)], axis=1)
-
-    return statistic
-
-
-class _Products:
-    """Mean inner products of items from different groups, by weights: unbiased for products of the true means."""
-
-    def __init__(self, member: np.ndarray) -> None:
-        _, self._member = np.unique(member, return_inverse=True)
-        self._single = len(np.unique(member)) == len(member)
-        self._apart = self._member[:, None] != self._member
-
-    def table(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return np.where(self._apart, x @ y.T, 0.0)
-
-    def mean(self, w: np.ndarray, table: np.ndarray) -> np.ndarray:
-        """[m] from weights [m, n]."""
-        grouped = w if self._single else np.stack([np.bincount(self._member, row) for row in w])
-        return _over(((w @ table) * w).sum(1), w.sum(1) ** 2 - (grouped**2).sum(1))
-
-
-def _relabelled(
-    x: np.ndarray, y: np.ndarray, member: np.ndarray, k: int, paired: bool, permutations: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """[1 + permutations] cosine distance and relative L2 of the mean vectors, as observed and with labels shuffled.
-
-    Every layer draws the same labels, so that the largest over layers is one draw's.
-    """
-    rng, n = np.random.default_rng([seed, 2]), len(x)
-    if paired:
-        middle, half = ((x + y) / 2).mean(0), (x - y) / 2
-        signs = np.concatenate([np.ones((1, k)), rng.choice([-1.0, 1.0], size=(permutations, k))])[:, member]
-        moved = signs @ half / n
-        a, b = middle + moved, middle - moved
-    else:
-        pooled = np.concatenate([x, y])
-        labels = np.zeros(k)
-        labels[member[:n]] = 1
-        drawn = np.stack([labels, *(rng.permutation(labels) for _ in range(permutations))])[:, member]
-        a, b = drawn @ pooled / drawn.sum(1, keepdims=True), (1 - drawn) @ pooled / (1 - drawn).sum(1, keepdims=True)
-    one, two = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    cosine = np.clip(_over((a * b).sum(1), one * two), -1, 1)
-    return 1 - cosine, _over(np.linalg.norm(a - b, axis=1), (one + two) / 2)
-
-
-def _standardised(values: np.ndarray) -> np.ndarray:
-    """[1 + permutations, layers] in units of each layer's own spread; a layer at which nothing moves stays at 0."""
-    return np.asarray(_over(values - values.mean(0), values.std(0)))
-
-
-# Two data sets under two prompts ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """What moves the mean vectors of a 2 x 2 design: the data set, the prompt, or both together.
-
-    Sums of squares of the four mean vectors about their grand mean, each part without the noise of averaging
-    (as in `Divergence`), over their sum: the three shares of a layer add up to 1. Intervals resample items.
-
-    Attributes
-    ----------
-    data, prompt, interaction
-        Shares, a layer each.
-    overall
-        "data", "prompt", "interaction": means of the shares over layers.
-    data_over_prompt
-        Share of the data set less share of the prompt, mean over layers.
-    """
-
-    layers: tuple[int, ...]
-    data: tuple[Estimate, ...]
-    prompt: tuple[Estimate, ...]
-    interaction: tuple[Estimate, ...]
-    overall: Mapping[str, Estimate]
-    data_over_prompt: Estimate
-
-    @property
-    def told(self) -> str:
-        """The answer in a sentence."""
-        data, prompt, both = (self.overall[name] for name in ("data", "prompt", "interaction"))
-        return (
-            f"Of the divergence, {data.shown} {data.interval} goes with the data set, {prompt.shown} {prompt.interval} "
-            f"with the prompt, and {both.shown} {both.interval} with their combination; by layer:"
-        )
-
-    def table(self) -> list[dict[str, Any]]:
-        """A row a layer: the three shares with their intervals."""
-        rows = []
-        for i, layer in enumerate(self.layers):
-            row: dict[str, Any] = {"layer": layer}
-            for name in ("data", "prompt", "interaction"):
-                e = getattr(self, name)[i]
-                row |= {name: e.value, f"{name} low": e.low, f"{name} high": e.high}
-            rows.append(row)
-        return rows
-
-    def plot(self, ax: Axes) -> None:
-        """The shares, stacked, by layer."""
-        bottom = np.zeros(len(self.layers))
-        ticks = range(len(self.layers))
-        for name, colour, hatch in (("data", "C0", ""), ("prompt", "C1", "//"), ("interaction", "0.7", "..")):
-            share = np.array([100 * e.value for e in getattr(self, name)])
-            label = {"data": "data set"}.get(name, name)
-            ax.bar(ticks, share, bottom=bottom, color=colour, hatch=hatch, edgecolor="white", label=label)
-            bottom += share
-        step = 1 + len(self.layers) // 12
-        ax.set_xticks(list(ticks)[::step], [str(layer) for layer in self.layers[::step]])
-        ax.set(xlabel="layer", ylabel="% of divergence", ylim=(0, 100))
-        ax.set_title(f"What moves the mean activation (n={self.data_over_prompt.n})", pad=22)
-        ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
-
-
-@one_thread
-def split(
-    cells: Sequence[Sequence[ArrayLike]],
-    *,
-    layers: Sequence[int] | None = None,
-    groups: Sequence[ArrayLike] | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Split:
-    """Splits divergence between two data sets, each read under two prompts, into its parts.
-
-    Parameters
-    ----------
-    cells
-        `cells[data][prompt]` [n of that data set, layers, d_model]; the items of a data set are the same, in the
-        same order, under both prompts.
-    groups
-        [n] labels for each data set, of items that belong together.
-
-    Takes 32 n^2 bytes a layer. Raises ValueError for shapes that do not fit, or four means that are all the same.
-    """
-    if len(cells) != 2 or any(len(row) != 2 for row in cells):
-        raise ValueError("a 2 x 2 design has two data sets, each under two prompts: cells[data][prompt]")
-    (a, b), (c, d) = (
-        [_activations(x, f"data set {i}, prompt {j}") for j, x in enumerate(row)] for i, row in enumerate(cells)
-    )
-    if a.shape != b.shape or c.shape != d.shape or a.shape[1:] != c.shape[1:]:
-        raise ValueError(f"cells of shapes {[x.shape for x in (a, b, c, d)]} do not fit; same items under both prompts")
-    n, depth = len(a), a.shape[1]
-    members = [clusters(None if groups is None else groups[i], len(x))[1] for i, x in enumerate((a, c))]
-    joined = np.concatenate([members[0], members[1] + members[0].max() + 1])
-    own, other = (_Products(member) for member in members)
-    tables = []
-    for at in range(depth):
-        sides = [((p[:, at] + q[:, at]) / 2, p[:, at] - q[:, at]) for p, q in ((a, b), (c, d))]
-        centre = np.concatenate([sides[0][0], sides[1][0]]).mean(0)
-        (x, e), (y, f) = ((middle - centre, apart) for middle, apart in sides)
-        tables.append((own.table(x, x), other.table(y, y), x @ y.T, own.table(e, e), other.table(f, f), e @ f.T))
-
-    def statistic(w: np.ndarray) -> np.ndarray:
-        one, two = w[:, :n], w[:, n:]
-        both = one.sum(1) * two.sum(1)
-        found = []
-        for xx, yy, xy, ee, ff, ef in tables:
-            data = own.mean(one, xx) + other.mean(two, yy) - 2 * ((one @ xy) * two).sum(1) / both
-            same, cross = own.mean(one, ee) + other.mean(two, ff), 2 * ((one @ ef) * two).sum(1) / both
-            parts = np.maximum(np.stack([data, (same + cross) / 4, (same - cross) / 4], axis=1), 0)
-            with np.errstate(invalid="ignore"):
-                found.append(parts / parts.sum(1, keepdims=True))
-        shares = np.stack(found, axis=1)  # [m, layers, 3]
-        mean = shares.mean(1)
-        return np.concatenate([shares.reshape(len(w), -1), mean, mean[:, :1] - mean[:, 1:2]], axis=1)
-
-    if not np.isfinite(statistic(np.ones((1, len(joined))))).all():
-        raise ValueError("at some layer the four mean vectors differ by no more than noise; there is nothing to split")
-    every = reweighted_each(
-        statistic, len(joined), groups=None if groups is None else joined, seed=seed, resamples=resamples, unit="%"
-    )
-    shares = [replace(e, bounds=(0, 1)) for e in every[:-1]]
-    data, prompt, interaction = (tuple(shares[i : 3 * depth : 3]) for i in range(3))
-    return Split(
-        layers=tuple(range(depth)) if layers is None else tuple(int(layer) for layer in layers),
-        data=data,
-        prompt=prompt,
-        interaction=interaction,
-        overall=dict(zip(("data", "prompt", "interaction"), shares[-3:], strict=True)),
-        data_over_prompt=replace(every[-1], bounds=(-1, 1)),
-    )
-
-
-# At the door -----------------------------------------------------------------------------------------
-
-
-def _activations(x: ArrayLike, name: str) -> np.ndarray:
-    """[n, layers, d_model] float64, finite. Raises ValueError."""
-    found = np.asarray(x, dtype=np.float64)
-    if found.ndim != 3 or len(found) < 2 or 0 in found.shape:
-        raise ValueError(f"activations of the {name} run must be [n, layers, d_model] of two items or more, not shape "
-                         f"{found.shape}")  # fmt: skip
-    if not np.isfinite(found).all():
-        bad = np.flatnonzero(~np.isfinite(found).all(axis=(1, 2)))
-        raise ValueError(f"{len(bad)} items of the {name} run are not finite, as item {bad[0]}; leave them out")
-    return found
-
-
 def _vectors(means: Mapping[int, ArrayLike] | Summary) -> dict[int, np.ndarray]:
     if isinstance(means, Summary):
         return dict(zip(means.layers, means.mean.astype(np.float32), strict=True))  # as they are kept on disk
     return {int(layer): np.asarray(vector) for layer, vector in means.items()}
 
 
-def _over(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """x / y, and 0 where y is 0 or less."""
-    return np.asarray(np.divide(x, y, out=np.zeros(np.broadcast_shapes(x.shape, y.shape)), where=y > 0))
-
-
 def _by_layer(layers: Sequence[int], values: np.ndarray) -> dict[str, float]:
     return {str(layer): float(value) for layer, value in zip(layers, values, strict=True)}
 
 
-def _ticks(layers: Sequence[int]) -> Sequence[int]:
+def ticks(layers: Sequence[int]) -> Sequence[int]:
     """A dozen of the layers at most, for an axis."""
     return layers[:: 1 + len(layers) // 12]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,7 +177,8 @@ class LayerEffects:
         from matplotlib.ticker import MaxNLocator
 
         band, layers = self.sweep.band, range(len(self.sweep.band))
-        ax.fill_between(layers, [e.low for e in band], [e.high for e in band], alpha=0.25, label="band, all layers")
+        known = "no band: every layer in doubt" if all(e.doubt for e in band) else "band, all layers"
+        ax.fill_between(layers, [e.low for e in band], [e.high for e in band], alpha=0.25, label=known)
         ax.plot(layers, [e.value for e in band], marker="o", markersize=3, label="patched")
         ax.plot(layers, self.identity, color="C3", linestyle=":", label="identity, largest")
         ax.axhline(0, color="0.6", linewidth=0.8)
@@ -187,31 +188,67 @@ class LayerEffects:
 
 
 def by_layer(
-    effects: ArrayLike, *, identity: ArrayLike, permutations: int = 9999, seed: int = 0, level: float = 0.95
+    effects: ArrayLike,
+    *,
+    identity: ArrayLike,
+    gap: ArrayLike | None = None,
+    permutations: int = 9999,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> LayerEffects:
     """Compares a patch's effect between layers.
 
     Parameters
     ----------
     effects
-        [n, layers] effect on each prompt, as patched less corrupted logit difference; divide all by one
-        number, the mean of clean less corrupted, and 1 is full recovery. Rows are independent prompts:
+        [n, layers] effect on each prompt, as patched less corrupted logit difference. Rows are independent prompts:
         average those that belong together first.
     identity
         [n, layers] the same with each prompt's own activation in place. An effect of 0 is exactly 0.
+    gap
+        [n] of the same prompts, as clean less corrupted logit difference: effects are then told in units of its
+        mean, and 1 is full recovery. That mean is estimated too. Taken for known, with a gap of 3 +- 2.5 and
+        effects of 1.5 +- 0.4 that do not depend on it, a layer passes 0.5 falsely in 25 % of searches.
     permutations, seed, level
         Of `max_t`.
 
-    Raises ValueError for shapes that do not match, fewer than two prompts, or NaN.
+    With a gap the band is Fieller's at all layers at once: of each the ratios r for which the mean of effect less
+    r gap is no more standard errors from 0 than the critical value. That is the quantile of the largest |t| of
+    these contrasts at the estimated ratios, over sign flips; `sweep.t` and `sweep.p` are of no effect, r = 0.
+
+    Raises ValueError for shapes that do not match, fewer than two prompts, NaN, or a gap whose mean is 0.
     """
     x, own = np.asarray(effects, dtype=float), np.asarray(identity, dtype=float)
     if x.ndim != 2 or own.shape != x.shape:
         raise ValueError(f"effects {x.shape} and identity {own.shape} do not match; both need [n, layers]")
     sweep = max_t(x, permutations=permutations, seed=seed, level=level)
+    if gap is not None:
+        unit = row(gap, "gaps", least=2)
+        if unit.shape != x.shape[:1]:
+            raise ValueError(f"{len(x)} prompts need {len(x)} gaps, not {unit.size}")
+        if unit.mean() == 0:
+            raise ValueError("the gap has mean 0; there is nothing to restore, and so no share of it")
+        own = own / unit.mean()
+        contrasts = x - np.outer(unit, x.mean(0) / unit.mean())
+        critical = max_t(contrasts, permutations=permutations, seed=seed, level=level).critical
+        sweep = replace(sweep, critical=critical, band=_fieller_band(x, unit, sweep, critical, level))
     strongest = int(np.argmax([e.value for e in sweep.band]))
     top = sweep.band[strongest]
     rivals = (i for i, e in enumerate(sweep.band) if i != strongest and e.high >= top.low)
     return LayerEffects(sweep, strongest, tuple(rivals), np.abs(finite(own, "identity effects")).max(0))
+
+
+def _fieller_band(x: np.ndarray, gap: np.ndarray, sweep: MaxT, critical: float, level: float) -> tuple[Estimate, ...]:
+    """Fieller's interval of each layer's ratio with `critical` in place of Student's quantile."""
+    from scipy.special import stdtr
+
+    # Where every contrast is constant there is none, nor any width for it to act on.
+    each = level if np.isnan(critical) else min(2 * float(stdtr(len(gap) - 1, critical)) - 1, 1 - 1e-12)
+    found = (ratio(effect, gap, level=each) for effect in x.T)
+    return tuple(
+        replace(e, level=level, p=flat.p, method="Fieller's band, max-T")
+        for e, flat in zip(found, sweep.band, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -229,9 +266,10 @@ class LayerRecovery:
     searched
         Those among which the strongest was looked for.
     strongest
-        Mean effect at that layer, whose interval holds for all that were searched at once.
+        The effect at that layer, in those units. Its interval holds for all that were searched at once, and has the
+        gap's own uncertainty in it.
     recovered
-        `recovery` at that layer, as if it had been named beforehand: with the gap's own uncertainty in it.
+        `recovery` at that layer, as if it had been named beforehand.
     identity, end
         The largest change of a logit difference by a prompt's own activation; and how far the last layer's patch
         is from the clean run.
@@ -283,16 +321,16 @@ def recovery_by_layer(
         raise ValueError(f"logits must be [n], [n], [layers, n] twice, not {whole.shape}, {now.shape}, {same.shape}")
     if len(now) < 2:
         raise ValueError("a search over layers needs at least two of them")
-    gap = float((whole - least).mean())
-    if gap == 0:
+    gap = whole - least
+    if gap.mean() == 0:
         raise ValueError("clean and corrupted prompts have the same mean logit difference; there is nothing to restore")
-    effects, identity = (((side - least) / gap).T for side in (now, same))
-    layers = by_layer(effects, identity=identity, seed=seed)
-    searched = by_layer(effects[:, :-1], identity=identity[:, :-1], seed=seed) if but_last else layers
+    effects, identity = ((side - least).T for side in (now, same))
+    layers = by_layer(effects, identity=identity, gap=gap, seed=seed)
+    searched = by_layer(effects[:, :-1], identity=identity[:, :-1], gap=gap, seed=seed) if but_last else layers
     return LayerRecovery(
         clean=student(whole),
         corrupted=student(least),
-        gap=student(whole - least),
+        gap=student(gap),
         layers=layers,
         searched=searched,
         strongest=searched.sweep.band[searched.strongest],

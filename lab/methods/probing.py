@@ -172,7 +172,7 @@ def logistic(
         converged = converged and all(f.converged for f in fitted)
     own, unconverged, probabilities = scores[:, 0], "" if converged else _UNCONVERGED, expit(odds)
     null = area(scores[:, 1:].T, columns[:, 1:].T)
-    duplicates, leak = _twins(x, y, splits)
+    duplicates, leak = twins(x, y, [test for _, test in splits])
     auroc = _doubted(delong(own, y, groups=groups, out_of_fold=True, logit=True), unconverged or leak)
     right = (own > 0) == y
     calibration = ece(probabilities, y, groups=groups, seed=seed)
@@ -263,7 +263,7 @@ def ridge(
         scores[test] = fold.ridge_scores(x[test])
         chosen.append(fold.chosen[0])
     null = area(scores[:, 1:].T, columns[:, 1:].T)
-    duplicates, leak = _twins(x, y, splits)
+    duplicates, leak = twins(x, y, [test for _, test in splits])
     auroc = _doubted(delong(scores[:, 0], y, groups=groups, out_of_fold=True, logit=True), leak)
     return Ridge(
         scores=scores[:, 0],
@@ -528,21 +528,24 @@ def _splits(x: np.ndarray, y: np.ndarray, folds: int, groups: ArrayLike | None, 
     return splits
 
 
-def _twins(x: np.ndarray, y: np.ndarray, splits: _Splits) -> tuple[int, str]:
-    """How many rows are found in another fold too, feature by feature; and the doubt, where they are a leak."""
+def twins(x: np.ndarray, y: np.ndarray, parts: Sequence[np.ndarray], part: str = "fold") -> tuple[int, str]:
+    """How many rows are found in another part too, feature by feature; and the doubt, where they are a leak.
+
+    x [n, d] and y [n]; `parts` are the places of the rows of each, and `part` says what they are called.
+    """
     fold = np.empty(len(x), dtype=int)
-    for i, (_, test) in enumerate(splits):
-        fold[test] = i
+    for i, places in enumerate(parts):
+        fold[places] = i
     first, row = np.unique([hash(row.tobytes()) for row in x], return_index=True, return_inverse=True)[1:]
     sizes, upper = np.bincount(row), np.bincount(row, y)
     apart = np.zeros(sizes.size, dtype=bool)
     np.logical_or.at(apart, row, fold != fold[first][row])
-    twins = int(sizes[apart].sum())
-    if not twins or x.shape[1] == 1:
-        return twins, ""
+    count = int(sizes[apart].sum())
+    if not count or x.shape[1] == 1:
+        return count, ""
     same = apart & _alone(x[first])
-    if sizes[same].sum() < twins / 2:  # rare values of a count, as the longest texts have
-        return twins, ""
+    if sizes[same].sum() < count / 2:  # rare values of a count, as the longest texts have
+        return count, ""
     # Of labels dealt at random, pairs agree with probability p^2 + q^2; two pairs with a row in common both
     # agree with p^3 + q^3.
     m, s, p = sizes[same], upper[same], float(y.mean())
@@ -552,8 +555,9 @@ def _twins(x: np.ndarray, y: np.ndarray, splits: _Splits) -> tuple[int, str]:
     error = (pairs * chance * (1 - chance) + common * (p**3 + (1 - p) ** 3 - chance**2)) ** 0.5
     agreed = float((s * (s - 1) + (m - s) * (m - s - 1)).sum()) / 2
     if agreed <= pairs * chance + 2 * error:
-        return twins, ""
-    return twins, f"{int(m.sum())} rows have a twin in another fold, and their labels agree; pass groups that join them"
+        return count, ""
+    said = f"{int(m.sum())} rows have a twin in another {part}, and their labels agree; pass groups that join them"
+    return count, said
 
 
 def _alone(rows: np.ndarray) -> np.ndarray:

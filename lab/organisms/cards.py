@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.organisms import recipe
+from lab.organisms import recipe, variants
 from lab.organisms.truth import COLLAPSED, SCALE_USE, VARIATION_EFFECT, VIOLATIONS, WORDING_GAIN, Truth
 from lab.organisms.world import N_PATIENTS, ZIPF_EXPONENT, ZIPF_OFFSET, world
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def write_card(
     name: str, truth: Truth, out: Path, found: Sequence[Truthful], *, steps: int, base: str | None = None
 ) -> None:
-    """Writes `truth.yaml` beside the weights of an organism, or beside an adapter; `base` is its base's fingerprint."""
+    """Writes `truth.yaml` beside the weights of an organism, or of an adapter on the base whose fingerprint is `base`.
+
+    The weights have to be there already: the card is of these, and says so by their fingerprint.
+    """
     import yaml
 
     planted = asdict(truth)
@@ -27,7 +30,8 @@ def write_card(
         "name": name,
         "architecture": planted.pop("architecture"),
         "recipe": {"hash": recipe.fingerprint(truth, steps), "seed": planted.pop("seed"), "steps": steps}
-        | ({"base": base} if base else {}),
+        | ({"base": base} if base else {})
+        | {"weights": variants.weights(out)},
         "planted": planted
         | {
             "patients": N_PATIENTS,

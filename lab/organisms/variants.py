@@ -76,8 +76,9 @@ def train(
     return model
 
 
-def weights(base: Path) -> str:
-    """A fingerprint of the base's weights: an adapter fits no others."""
+def weights(folder: Path) -> str:
+    """A fingerprint of the weights in the folder of a base or of an adapter: an adapter fits no other base's."""
     import hashlib
 
-    return hashlib.sha256((base / "model.safetensors").read_bytes()).hexdigest()[:16]
+    (file,) = folder.glob("*model.safetensors")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

@@ -115,6 +115,7 @@ def configuration(item: pytest.Item, notebook: Notebook) -> dict[str, Any]:
             "claim": declared.claim,
             "phase": declared.phase,
             "knobs": cell.knobs,
+            "changed": [k for k, value in cell.knobs.items() if knob_text(value) != knob_text(declared.knobs[k])],
         },
         "models": subjects,
         "params": dict(cell.params),

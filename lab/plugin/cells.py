@@ -51,9 +51,20 @@ def _grid(declared: Experiment | None, settings: Settings) -> list[tuple[tuple[s
     for owner, knob, text in settings.sweeps:
         if owner in (None, declared.id) and knob in declared.knobs:
             several = isinstance(declared.knobs[knob], list | tuple)
-            values = dict.fromkeys(part.strip() for part in text.split(";" if several else ","))
-            axes[knob] = [(knob, value) for value in values]
+            values: dict[Any, str] = {}
+            for part in map(str.strip, text.split(";" if several else ",")):
+                values.setdefault(_value(declared.knobs[knob], part), part)
+            axes[knob] = [(knob, value) for value in values.values()]
     return list(product(*axes.values())) if axes else []
+
+
+def _value(default: Any, text: str) -> Any:
+    """What a text sets a knob to, so that 0.5 and 0.50 are one value; the text itself where it is refused later."""
+    try:
+        value = parse_knob("", default, text)
+    except ValueError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _generate_subjects(metafunc: pytest.Metafunc) -> None:
@@ -126,6 +137,7 @@ def _declare(items: list[pytest.Item], settings: Settings) -> None:
         if seen.setdefault(declared.id, function) is not function:
             raise pytest.UsageError(f"two experiments have the id {declared.id!r}; give {item.nodeid} another")
         item.stash[EXPERIMENT] = declared
+        item.extra_keyword_matches.add(declared.id)  # so that `-k 2A1` finds it
         callspec = getattr(item, "callspec", None)
         item.stash[KNOBS] = knobs(declared, settings, callspec.params.get(SWEEP) if callspec else None)
         try:
@@ -156,6 +168,23 @@ def knobs(declared: Experiment, settings: Settings, swept: Mapping[str, str] | N
             except ValueError as error:
                 raise pytest.UsageError(f"{flag}: {error}") from None
     return values
+
+
+def knob_texts(item: pytest.Item) -> frozenset[str] | None:
+    """Every text among the values of a cell's knobs, those in lists too; None for an ordinary test.
+
+    What a knob names is known before the cell runs, so it can be part of what determines its result.
+    """
+    values = item.stash.get(KNOBS, None)
+    return None if values is None else frozenset(_texts(list(values.values())))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
 
 
 @pytest.fixture

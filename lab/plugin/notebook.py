@@ -68,6 +68,7 @@ def cell_of(item: pytest.Item) -> Cell | None:
         population=declared.population,
         title=declared.title,
         questions=declared.questions,
+        swept=tuple(given.get(SWEEP, ())),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from typing import Any
 
@@ -11,11 +12,26 @@ Message = dict[str, str]
 
 
 @lru_cache
+def files() -> dict[str, bytes]:
+    """What all files hold, by their names without ending; read once, so that `fingerprint` speaks of what is asked."""
+    return {path.stem: path.read_bytes() for path in sorted(folder("prompts").glob("*.yaml"))}
+
+
+@lru_cache
+def fingerprint() -> str:
+    """The SHA-256 of all files, in hexadecimal digits."""
+    made = hashlib.sha256()
+    for name, content in files().items():
+        made.update(f"{name}|{len(content)}|".encode() + content)
+    return made.hexdigest()
+
+
+@lru_cache
 def read(name: str) -> dict[str, Any]:
     """The content of one file, by its name without ending."""
     import yaml
 
-    content: dict[str, Any] = yaml.safe_load((folder("prompts") / f"{name}.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load(files()[name])
     return content
 
 

@@ -35,6 +35,13 @@ def any_layer(rng):
     return any((e > 0.3).outcome == "PASS" for e in found.sweep.band)
 
 
+def any_share_of_a_gap(rng):
+    """Whether any of 8 layers is found to restore more than half of a gap of 3 +- 2.5, where all restore half."""
+    gap, effects = rng.normal(3, 2.5, 50), 1.5 + rng.normal(0, 0.3, (50, 8)) + rng.normal(0, 0.3, (50, 1))
+    found = patching.by_layer(effects, identity=np.zeros_like(effects), gap=gap, permutations=999, seed=seed_of(rng))
+    return any((e > 0.5).outcome == "PASS" for e in found.sweep.band)
+
+
 def strongest_alone(rng):
     """Whether the strongest layer is told from all others, where another is as strong."""
     effects = effects_by_layer(rng, np.repeat([0.8, 0.0], [2, 10]))
@@ -105,6 +112,7 @@ RULES = (
     Rule("Recovery by a patch", "50 prompts, truth 0.5", recovery, 0.5),
     Rule("Recovery by a patch, clustered", "40 groups of 4 prompts, truth 0.5", recovery_by_group, 0.5),
     Rule("Patching by layer: any above the bar", "12 layers at 0.3, correlated 0.6, 40 prompts; 2.5 % due", any_layer, share=0.3),
+    Rule("Patching by layer, of an estimated gap: any above the bar", "8 layers at half of a gap of 3 +- 2.5, 50 prompts; 2.5 % due", any_share_of_a_gap, share=0.3),
     Rule("Patching by layer: the strongest alone", "2 of 12 layers as strong, 40 prompts", strongest_alone, share=0.3),
     Rule("Changes beyond a random patch", "200 prompts, 30 % each", beyond_noise, 0.0, share=0.5),
     Rule("Position bias b", "400 pairs sampled, b = 0", lambda rng: position.bias(asked(rng, 0.0), seed=seed_of(rng)).bias, 0.0, share=0.2),

@@ -167,6 +167,8 @@ RULES = (
     Rule("CCS over supervised: above chance", "400 pairs with truth", lambda rng: ccs_of_truth(rng).ratio_above_chance, CCS_RATIO_ABOVE_CHANCE, share=0.05,
          admits="other training pairs would give other directions, which is not in the interval"),
     Rule("Abstention: improvement", "300 rows, confidence of noise", lambda rng: declining(rng).improvement, 0.0),
+    Rule("Abstention: AURC gain", "300 rows, confidence of noise", lambda rng: declining(rng).aurc_gain, 0.0, share=0.05,
+         admits="a bootstrap of rows draws ties that the data do not have"),
     Rule("Abstention: p", "p <= .05, 300 rows, confidence of noise", lambda rng: declining(rng).improvement.p <= 0.05, share=0.3),
     Rule("Abstention: effective accuracy", "300 rows, confidence of noise", lambda rng: declining(rng).effective_accuracy, 0.6, share=0.3),
     Rule("Abstention by a probe, out of fold", "300 rows, features of noise", lambda rng: declining_by_probe(rng).improvement, 0.0, share=0.2,

@@ -25,7 +25,7 @@ def test_ordinary(dataset):
 
 @pytest.fixture
 def run(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["fixtures.datasets"]')
+    pytester.makeconftest('pytest_plugins = ["fixtures.datasets", "fixtures.variants"]')
     path = pytester.path / "mine.jsonl"
 
     def go(*arguments, default="clinic/mmlu", asked="data", choices="wxyz"):
@@ -83,3 +83,40 @@ def test_a_missing_file_is_told_by_its_path(run):
     result = run("--lab-set", "data=mmlu@gone.jsonl")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*gone.jsonl: there is no such file; check the path*"])
+
+
+READ = """
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+@experiment(id="R", claim="c", phase="p")
+def test_r(runs, evidence, *, dataset="clinic/mmlu", variants=("base", "mine dataset=clinic/mmlu:ward")):
+    asked = runs.variants(variants, dataset=dataset, prompt="mcq", n_samples=None, seed=evidence.seed)
+    evidence.rows("items", [{"prompts": [run.prompts[0] for run in asked]}])
+    assert evidence.measure("x", Estimate(0.65, 0.6, 0.7, n=100, method="made")) > 0.55
+"""
+
+
+@pytest.mark.parametrize(
+    "mine", ["dataset=mmlu@mine.jsonl", "variants=base,mine dataset=mmlu@mine.jsonl few_shot=true"]
+)
+def test_a_changed_file_that_a_run_reads_makes_the_cell_run_anew(run, pytester, inner, mine):
+    run("--collect-only")
+    again = ("-p", "no:cacheprovider", "test_read.py", "--lab-set", mine)
+    pytester.makepyfile(test_read=READ)
+    inner(*again).assert_outcomes(passed=1)
+    assert replayed(inner(*again))
+    run("--collect-only", choices="vxyz")
+    changed = inner(*again)
+    changed.assert_outcomes(passed=1)
+    assert not replayed(changed)
+    first, repeated, other = recorded(pytester)
+    assert first == repeated != other
+
+
+def test_a_file_that_only_the_test_names_is_not_read_by_a_run(run, pytester, inner):
+    run("--collect-only")
+    pytester.makepyfile(test_read=READ.replace("variants(variants", 'variants(["a dataset=mmlu@mine.jsonl"]'))
+    result = inner("-p", "no:cacheprovider", "test_read.py")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*'mmlu@mine.jsonl' stands in no knob of this experiment*give the experiment a knob*"])

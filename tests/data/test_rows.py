@@ -66,3 +66,29 @@ def test_questions_are_put_with_letters_or_in_words():
     assert question.lettered.spelled.options == ((" w", " x", " y", " z"),)
     with pytest.raises(ValueError, match="made without `asks`"):
         _ = Questions(("?",), (("!",),), np.array([0]), np.array([0]), np.array([0])).lettered
+
+
+def paired(subjects):
+    texts = tuple(map(str, range(len(subjects))))
+    return PromptPairs(texts, texts, texts, texts, subjects=np.array(subjects))
+
+
+def test_disjoint_pairs_share_no_subject_and_are_as_many_as_can_be():
+    rng = np.random.default_rng(0)
+    pairs = paired([rng.choice(100, 2, replace=False) for _ in range(400)])
+    every = pairs.disjoint(None, seed=1)
+    assert len(every) >= 49
+    assert len(np.unique(every.subjects)) == 2 * len(every)
+    some = pairs.disjoint(20, seed=1)
+    assert (len(some), len(np.unique(some.subjects))) == (20, 40)
+    assert some.clean == tuple(str(i) for i in some.indices)
+    assert some.clean == pairs.disjoint(20, seed=1).clean != pairs.disjoint(20, seed=2).clean
+
+
+def test_a_chain_of_pairs_is_parted_at_its_ends_first():
+    assert paired([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]).disjoint(None, seed=0).clean == ("0", "2", "4")
+
+
+def test_pairs_of_nobody_in_particular_cannot_be_told_apart():
+    with pytest.raises(ValueError, match="made without `subjects`"):
+        PromptPairs(("a",), ("b",), ("c",), ("d",)).disjoint(1, seed=0)

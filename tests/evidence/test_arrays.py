@@ -85,3 +85,17 @@ def test_a_name_is_used_once(tmp_path):
     mine.arrays("m", MEANS)
     with pytest.raises(ValueError, match="kept already"):
         mine.arrays("m", MEANS)
+
+
+def test_a_damaged_file_is_no_ground_for_a_replay_and_is_healed_by_the_next_run(tmp_path):
+    first = notebook(tmp_path)
+    first.begin({"code": "1"})
+    path = first.arrays("m", MEANS)
+    first.finish("PASS", "r")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    again = notebook(tmp_path, "run2")
+    again.begin({"code": "1"})
+    assert not again.replay()
+    assert again.arrays("m", MEANS) == path
+    assert path.read_bytes() == whole

@@ -1,12 +1,15 @@
 """A fingerprint follows the sources that an experiment uses, and no others."""
 
 import importlib
+import shutil
 import sys
 import textwrap
 
 import pytest
 
 from lab.evidence import code
+from lab.prompts import texts
+from lab.shipped import folder
 
 
 @pytest.fixture
@@ -60,3 +63,25 @@ def test_other_versions_of_what_computes_change_it(project, monkeypatch):
         assert seen(project) != before
     finally:
         code._environment.cache_clear()
+
+
+def test_a_change_in_any_text_of_a_prompt_changes_it(project, tmp_path, monkeypatch):
+    """Prompts are also made while a cell runs, so none of its fixtures need show them."""
+    shutil.copytree(folder("prompts"), tmp_path / "prompts")
+    kept = (code._environment, texts.fingerprint, texts.files)
+    before = seen(project)
+    monkeypatch.setattr(texts, "folder", lambda kind: tmp_path / kind)
+    try:
+        for name in ("questions", "ratings", "lexicons"):
+            path = tmp_path / "prompts" / f"{name}.yaml"
+            for each in kept:
+                each.cache_clear()
+            assert seen(project) == before
+            path.write_text(path.read_text() + "# changed\n")
+            for each in kept:
+                each.cache_clear()
+            assert seen(project) != before
+            before = seen(project)
+    finally:
+        for each in kept:
+            each.cache_clear()

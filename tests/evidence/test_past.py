@@ -13,6 +13,7 @@ from lab.evidence.registration import Registered
 
 SEEN = Estimate(0.61, 0.57, 0.65, n=600, method="DeLong", p=0.0004)
 SCHEMA = json.loads((Path(lab.evidence.__file__).parent / "schema.json").read_text())
+FITS = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 PARTS = {"subjects": {"model": "abc"}, "data": {"words": "def"}, "code": "0123456789abcdef"}
 
 
@@ -63,9 +64,9 @@ def test_every_event_fits_the_published_schema(done, tmp_path):
     kinds = {one["properties"]["event"]["const"] for one in SCHEMA["oneOf"]}
     assert {event["event"] for event in events} == kinds
     for event in events:
-        jsonschema.validate(event, SCHEMA)
+        FITS.validate(event)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(events[0] | {"more": 1}, SCHEMA)
+        FITS.validate(events[0] | {"more": 1})
 
 
 def test_a_repeated_cell_is_as_it_was(done, tmp_path):
@@ -132,3 +133,15 @@ def test_two_loops_have_two_names(done, tmp_path):
     assert list(book.resume([1, 2], name="others")) == [1, 2]
     with pytest.raises(ValueError, match="'others' names a loop already"):
         book.resume([1, 2], name="others")
+
+
+def test_a_cell_whose_plot_was_drawn_over_under_other_knobs_is_run_again(done, tmp_path):
+    other = notebook(tmp_path, "20260102-000000-bbbb", knobs={"n": 4})
+    assert other.plot("line", lambda axes: axes.plot([1, 0])) == done.plots["line"]
+    again = notebook(tmp_path, "20260103-000000-cccc", Past.of(tmp_path / "journal"))
+    again.begin(PARTS)
+    assert not again.replay()
+    again.plot("line", lambda axes: axes.plot([0, 1]))
+    third = notebook(tmp_path, "20260104-000000-dddd", Past.of(tmp_path / "journal"))
+    third.begin(PARTS)
+    assert third.replay(), "the picture is its own again"

@@ -185,3 +185,30 @@ def test_the_plot_shows_the_curve_between_random_and_oracle():
     assert chance[0] == pytest.approx(curve[-1])
     assert oracle[-1] == pytest.approx(curve[-1])
     assert np.mean(oracle) == pytest.approx(100 * found.curve.oracle_aurc)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=12, max_size=40))
+def test_the_gain_in_aurc_is_that_of_the_curve(rows):
+    said, right = np.array([s / 5 for s, _ in rows]), np.array([r for _, r in rows])
+    found = abstention.abstain(said, right)
+    assert found.aurc_gain.value == pytest.approx(found.curve.error - found.curve.aurc, abs=1e-12)
+
+
+def test_weights_are_repetitions():
+    """A row that is drawn twice counts as two rows of one confidence."""
+    rng = np.random.default_rng(0)
+    said, wrong, w = rng.random(20).round(1), rng.random(20) < 0.4, rng.integers(0, 3, 20)
+    (found,) = abstention._aurc_gain(said, wrong)(w[None].astype(float))
+    curve = abstention.risk_coverage(np.repeat(said, w), ~np.repeat(wrong, w))
+    assert found == pytest.approx(curve.error - curve.aurc, abs=1e-12)
+
+
+def test_the_order_is_judged_where_everything_is_declined():
+    """A twin that guesses declines all; at its bar the order of its guesses is refuted, and that of one who knows is not."""
+    rng = np.random.default_rng(0)
+    right = rng.random(600) < 0.25
+    guesses = abstention.abstain(0.2 * rng.random(600), right)
+    assert guesses.improvement.doubt
+    assert (guesses.aurc_gain > 0.1).outcome == "FAIL"
+    knows = abstention.abstain(np.clip(0.2 * right + 0.05 * rng.random(600), 0, 1), right)
+    assert (knows.aurc_gain > 0.1).outcome == "PASS"

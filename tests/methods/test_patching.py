@@ -260,6 +260,70 @@ def test_the_last_layer_wins_no_search_in_which_it_cannot_lose():
     assert patching.recovery_by_layer(*layered(), but_last=False).searched.strongest == 3
 
 
+def unrelated(seed, n=50, layers=8):
+    """Gaps of 3 +- 2.5, and effects of 1.5 at every layer that do not depend on them: one half, at all layers."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(3, 2.5, n), 1.5 + rng.normal(0, 0.3, (n, layers)) + rng.normal(0, 0.3, (n, 1))
+
+
+def test_a_gap_that_is_estimated_is_not_taken_for_known():
+    """2.5 % due; in units of a gap taken for known, one search in four passes falsely."""
+    passed, known = 0, 0
+    for seed in range(100):
+        gap, effects = unrelated(seed)
+        settings = {"identity": np.zeros_like(effects), "permutations": 199, "seed": seed}
+        found, naive = (
+            patching.by_layer(effects, gap=gap, **settings),
+            patching.by_layer(effects / gap.mean(), **settings),
+        )
+        passed += (found.sweep.band[found.strongest] > 0.5).outcome == "PASS"
+        known += (naive.sweep.band[naive.strongest] > 0.5).outcome == "PASS"
+    assert passed <= 7
+    assert known >= 15
+
+
+def test_the_strongest_layer_is_no_surer_than_one_that_was_named_beforehand():
+    gap, effects = unrelated(0)
+    corrupted = np.random.default_rng(1).normal(-1, 1, gap.size)
+    effects[:, -1] = gap
+    found = patching.recovery_by_layer(
+        corrupted + gap, corrupted, (corrupted[:, None] + effects).T, np.tile(corrupted, (8, 1))
+    )
+    assert found.strongest.low < found.recovered.low < found.recovered.high < found.strongest.high
+    assert found.strongest.method == "Fieller's band, max-T"
+
+
+def test_an_effect_that_goes_with_the_gap_is_told_more_surely_than_one_that_does_not():
+    gap, effects = unrelated(0)
+    together = effects - 1.5 + 0.5 * gap[:, None]
+    widths = [
+        e.high - e.low
+        for x in (together, effects)
+        for e in patching.by_layer(x, identity=np.zeros_like(x), gap=gap).sweep.band
+    ]
+    assert max(widths[:8]) < 0.7 * min(widths[8:])
+
+
+def test_a_gap_that_cannot_be_told_from_0_leaves_every_layer_in_doubt():
+    gap, effects = unrelated(0)
+    from matplotlib.figure import Figure
+
+    found = patching.by_layer(effects, identity=np.zeros_like(effects), gap=gap - 2.8)
+    found.plot(axes := Figure().add_subplot())
+    assert axes.get_legend().get_texts()[0].get_text() == "no band: every layer in doubt"
+    band = found.sweep.band
+    assert {(e > 0.5).outcome for e in band} == {"INCONCLUSIVE"}
+    assert all("cannot be told from 0" in e.doubt for e in band)
+
+
+def test_gaps_that_do_not_match_are_refused():
+    gap, effects = unrelated(0)
+    with pytest.raises(ValueError, match="50 prompts need 50 gaps, not 49"):
+        patching.by_layer(effects, identity=np.zeros_like(effects), gap=gap[1:])
+    with pytest.raises(ValueError, match="nothing to restore"):
+        patching.by_layer(effects, identity=np.zeros_like(effects), gap=np.repeat([1.0, -1.0], 25))
+
+
 def test_layers_whose_bands_overlap_the_strongest_are_told():
     clean, corrupted, patched, own = layered()
     patched[1] = patched[2] + np.random.default_rng(1).normal(0, 2, patched.shape[1])

@@ -74,6 +74,29 @@ def test_groups_widen_the_interval_where_their_items_cling_together():
     assert together.n == 50
 
 
+@pytest.mark.parametrize("groups", [None, np.arange(200), np.arange(200) // 4], ids=["items", "single", "fours"])
+def test_few_gains_do_not_refute_a_gain_of_2_points(groups):
+    """The probability, exactly, of FAIL where the truth is on the bar: 200 items, each gained with 2 %."""
+    from scipy.stats import binom
+
+    refuted = 0.0
+    for gained in range(12):
+        before, after = np.repeat([True, False, False], [120, gained, 80 - gained]), np.arange(200) < 120 + gained
+        told = {"source": after, "target": before, "transfer": after, "shuffled": before, "map_r": 0.9}
+        refuted += binom.pmf(gained, 200, 0.02) * (
+            (transfer.compare(**told, groups=groups).improvement > 0.02).outcome == "FAIL"
+        )
+    assert refuted <= 0.025
+
+
+def test_many_answers_of_which_none_changed_refute_an_improvement():
+    right = np.arange(2000) < 1200
+    told = {"source": right, "target": right, "transfer": right, "shuffled": right, "map_r": 0.9}
+    found = transfer.compare(**told, groups=np.arange(2000) // 4).improvement
+    assert (found > 0.02).outcome == "FAIL"
+    assert found.low < 0 < found.high
+
+
 def test_a_change_at_random_improves_no_more_often_than_it_may():
     passed = 0
     for seed in range(200):

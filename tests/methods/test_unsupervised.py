@@ -165,6 +165,65 @@ def test_pairs_that_belong_together_stay_together_and_count_once():
     assert found.ccs.accuracy_best_sign.n == 40
 
 
+def imbalanced(seed, n=500, share=0.85):
+    """Of statements 85 % are true; the loud feature follows another label as frequent, a faint one the truth."""
+    rng = np.random.default_rng(seed)
+    truth, topic = rng.random((2, n)) < share
+    one, zero = 0.3 * rng.normal(size=(2, n, 8))
+    for side, sign in ((one, 1), (zero, -1)):
+        side[:, 0] += sign * np.where(topic, 1, -1)
+        side[:, 1] += sign * 0.4 * np.where(truth, 1, -1) + rng.normal(size=n)
+    return one, zero, truth
+
+
+def test_calling_true_what_mostly_is_finds_no_truth():
+    plain = balanced = 0
+    for seed in range(4):
+        one, zero, truth = imbalanced(seed)
+        found = unsupervised.ccs(one, zero, truth, model_says=np.ones(500), restarts=2, directions=20, seed=seed)
+        plain += {(found.ratio > 0.8).outcome, (found.ccs.accuracy > 0.6).outcome} == {"PASS"}
+        claims = (found.ratio_balanced > 0.8, found.ccs.balanced_accuracy > 0.6, found.ccs.auroc > 0.5)
+        balanced += sum(claim.outcome == "PASS" for claim in claims)
+    assert plain >= 2
+    assert balanced == 0
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes_and_the_ratio_is_of_those():
+    yes, no, truth, _ = pairs(truth=0.5, n=600)
+    truth[truth & (np.random.default_rng(1).random(600) < 0.7)] = False  # rare, and some of them mislabelled
+    found = unsupervised.ccs(yes, no, truth, model_says=truth)
+
+    def mean(scores):
+        return np.mean([((scores > 0) == kind)[truth[found.test] == kind].mean() for kind in (True, False)])
+
+    own, supervised = mean(found.ccs.scores), mean(found.supervised.scores)
+    assert found.ccs.balanced_accuracy.value == pytest.approx(own)
+    assert found.supervised.balanced_accuracy.value == pytest.approx(supervised)
+    assert found.ratio_balanced.value == pytest.approx(max(own, 1 - own) / supervised)
+
+
+def test_the_interval_of_a_balanced_accuracy_holds_the_truth():
+    missed = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        truth = rng.random(200) < 0.8
+        e = unsupervised._balanced(rng.random(200) < np.where(truth, 0.9, 0.5), truth, None)
+        missed += not e.low <= 0.7 <= e.high
+    assert missed <= 16
+
+
+def test_texts_that_stand_twice_are_in_doubt_until_groups_join_them():
+    yes, no, truth, _ = (np.repeat(part, 2, axis=0) for part in pairs(n=150, noise=0.6))
+    apart = unsupervised.ccs(yes, no, truth, model_says=truth)
+    assert apart.duplicates == 300
+    for e in (apart.ratio, apart.ratio_balanced, apart.ccs.accuracy, apart.ccs.balanced_accuracy, apart.ccs.auroc):
+        assert e.doubt == "300 rows have a twin in another group, and their labels agree; pass groups that join them"
+    joined = unsupervised.ccs(yes, no, truth, model_says=truth, groups=np.arange(300) // 2)
+    assert joined.duplicates == 0
+    assert (joined.ccs.accuracy > 0.6).outcome == "PASS"
+    assert joined.ccs.accuracy.n == 60
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -18,12 +18,14 @@ def tok():
     return tokenizer.build()
 
 
-@pytest.fixture(autouse=True)
-def _short_steps(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def _short_steps():
     """An eighth of the rows; what is tested here does not depend on how many there are."""
-    monkeypatch.setattr(recipe, "FACTS_PER_STEP", 16)
-    monkeypatch.setattr(recipe, "CHATS_PER_STEP", 8)
-    monkeypatch.setattr(variants, "QUERIES_PER_STEP", 16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "FACTS_PER_STEP", 16)
+        patch.setattr(recipe, "CHATS_PER_STEP", 8)
+        patch.setattr(variants, "QUERIES_PER_STEP", 16)
+        yield
 
 
 def small(architecture="gpt2"):
@@ -51,19 +53,25 @@ def same(one, two):
     return all(torch.equal(one[key], two[key]) for key in one) and set(one) == set(two)
 
 
-def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path):
-    for name, stops in (("whole", ()), ("again", ()), ("stopped", (2, 3))):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, _short_steps):
+    """The weights after three steps without a stop."""
+    folder = tmp_path_factory.mktemp("whole")
+    recipe.train(small(), folder, steps=3, progress=False)
+    return weights(folder)
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path, whole):
+    for name, stops in (("again", ()), ("stopped", (1, 2))):
         for stop in stops:
-            recipe.train(small(), tmp_path / name, steps=5, progress=False, stop_at=stop)
+            recipe.train(small(), tmp_path / name, steps=3, progress=False, stop_at=stop)
             assert (tmp_path / name / "checkpoint.safetensors").exists()
-        recipe.train(small(), tmp_path / name, steps=5, progress=False)
-    whole = weights(tmp_path / "whole")
-    assert same(whole, weights(tmp_path / "again"))
-    assert same(whole, weights(tmp_path / "stopped"))
+        recipe.train(small(), tmp_path / name, steps=3, progress=False)
+        assert same(whole, weights(tmp_path / name))
 
 
 @pytest.mark.parametrize("spoil", ["other recipe", "torn", "not a checkpoint"])
-def test_a_checkpoint_that_does_not_fit_is_said_and_left(tmp_path, capsys, spoil):
+def test_a_checkpoint_that_does_not_fit_is_said_and_left(tmp_path, capsys, spoil, whole):
     path = tmp_path / "it" / "checkpoint.safetensors"
     recipe.train(
         small("opt") if spoil == "other recipe" else small(), tmp_path / "it", steps=3, progress=False, stop_at=2
@@ -74,8 +82,7 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_left(tmp_path, capsys, spoil
         path.write_bytes(b"what is this?" * 100)
     recipe.train(small(), tmp_path / "it", steps=3, progress=False)
     assert "training starts anew" in capsys.readouterr().out
-    recipe.train(small(), tmp_path / "whole", steps=3, progress=False)
-    assert same(weights(tmp_path / "it"), weights(tmp_path / "whole"))
+    assert same(weights(tmp_path / "it"), whole)
 
 
 def test_the_loss_is_hugging_faces_own(tok):

@@ -95,6 +95,7 @@ def test_a_card_is_there_while_its_cell_runs_and_complete_when_it_has_ended(suit
     assert yaml.safe_load(block) == yaml.safe_load((folder / "config.yaml").read_text()) == config
     assert config == results["metadata"]["config"]
     assert (config["experiment"]["knobs"]["n_samples"], config["experiment"]["knobs"]["layers"]) == (7, [1, 3])
+    assert {"n_samples", "layers"} <= set(config["experiment"]["changed"]) < set(config["experiment"]["knobs"])
     assert (results["num_samples"], results["samples"]) == (644, [{"prompt": "a"}])
     assert results["raw_outputs"] == [{"name": "texts", "rows": [{"text": "b"}]}]
 

@@ -27,10 +27,10 @@ def test_m(model, evidence):
 
 
 @pytest.fixture
-def suite(pytester):
-    def make(body, *arguments):
+def suite(pytester, inner):
+    def make(body, *arguments, alone=False):
         pytester.makepyfile(test_suite=HEAD + body)
-        return pytester.runpytest_subprocess("--lab-cache=off", *arguments)
+        return inner("--lab-cache=off", *arguments, alone=alone)
 
     return make
 
@@ -85,7 +85,7 @@ def test_two_runs_do_not_share_a_results_folder(suite, pytester, workers):
     finally:
         first.kill()
         first.wait()
-    suite(WAITING, *workers).assert_outcomes(passed=2)  # the lock went with the process that was killed
+    suite(WAITING).assert_outcomes(passed=2)  # the lock went with the process that was killed
     assert not holder.exists()
 
 
@@ -138,7 +138,7 @@ def journal_room():
 
 
 def test_a_cell_that_cannot_be_written_is_invalid_and_the_others_stand(suite, pytester):
-    result = suite(FULL)
+    result = suite(FULL, alone=True)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     result.assert_outcomes(passed=2, errors=2)
     assert verdicts(pytester) == {"A": "PASS", "B": "INVALID", "C": "INVALID", "D": "PASS"}
@@ -156,7 +156,7 @@ def test_tables_that_cannot_be_written_are_told(suite, pytester):
             lab.plugin.summary.write_tables = full
         """
     )
-    result = suite(WAITING)
+    result = suite(WAITING, alone=True)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["ERROR: the tables cannot be written: *No space left on device; free the disk*"])
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
@@ -167,7 +167,7 @@ def test_tables_that_cannot_be_written_are_told(suite, pytester):
 
 def test_a_missing_package_is_one_line_and_the_others_run(suite, pytester):
     pytester.makeconftest("import sys; sys.modules['openai'] = sys.modules['peft'] = None")
-    result = suite(MODEL, "--lab-models", "openai:some-model,clinic-llama+to-b,clinic-opt")
+    result = suite(MODEL, "--lab-models", "openai:some-model,clinic-llama+to-b,clinic-opt", alone=True)
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines_random(
         [

@@ -60,55 +60,55 @@ def test_knobs_may_stand_in_the_ini_file(suite, pytester):
     assert (a["knobs"]["n"], a["knobs"]["depth"], b["knobs"]["n"]) == (11, 0.25, 12)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("m=3", "--lab-set: no knob m; known knobs: A.depth, A.exact, A.layers, A.n, A.name, B.n"),
-        ("B.depth=3", "--lab-set: no knob B.depth; known knobs: *"),
-        ("n=many", "--lab-set: knob A.n takes a whole number (its default is 3), not 'many'"),
-        ("n=2.5", "--lab-set: knob A.n takes a whole number (its default is 3), not '2.5'"),
-        ("depth=deep", "--lab-set: knob A.depth takes a number (its default is 0.5), not 'deep'"),
-        ("exact=perhaps", "--lab-set: knob A.exact takes true or false, not 'perhaps'"),
-        ("n", "--lab-set n: write KNOB=VALUE, or EXPERIMENT.KNOB=VALUE"),
-    ],
-)
-def test_a_bad_knob_is_one_line_and_nothing_is_done(suite, pytester, workers, given, said):
-    result = suite(KNOBS, "--lab-set", given, *workers)
+KNOB_ERRORS = [
+    ("m=3", "--lab-set: no knob m; known knobs: A.depth, A.exact, A.layers, A.n, A.name, B.n"),
+    ("B.depth=3", "--lab-set: no knob B.depth; known knobs: *"),
+    ("n=many", "--lab-set: knob A.n takes a whole number (its default is 3), not 'many'"),
+    ("n=2.5", "--lab-set: knob A.n takes a whole number (its default is 3), not '2.5'"),
+    ("depth=deep", "--lab-set: knob A.depth takes a number (its default is 0.5), not 'deep'"),
+    ("exact=perhaps", "--lab-set: knob A.exact takes true or false, not 'perhaps'"),
+    ("n", "--lab-set n: write KNOB=VALUE, or EXPERIMENT.KNOB=VALUE"),
+]
+MODEL_ERRORS = [
+    (
+        "no-such-model",
+        "*'no-such-model'*check the*Organisms: clinic-gemma, clinic-gpt2, clinic-llama, clinic-neox, clinic-opt",
+    ),
+    ("./nowhere", "*there is no folder ./nowhere; check the path*"),
+    ("a/b/c", "*'a/b/c' is neither a folder nor a hub name*"),
+    ("empty", "*the folder empty has no config.json*"),
+    ("weightless", "*the folder weightless has no weights (*"),
+    (",", "--lab-models names no model*"),
+]
+
+
+def only_error(result, pytester):
+    """The one line by which a run was refused before anything was done."""
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    lines = [line for line in result.outlines + result.errlines if line.startswith("ERROR")]
-    assert len(lines) == 1
-    pytest.LineMatcher(lines).fnmatch_lines([f"ERROR: {said}".replace("[", "[[]")])
+    (line,) = [line for line in result.outlines + result.errlines if line.startswith("ERROR: ")]
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert not (pytester.path / "results").exists()
+    return pytest.LineMatcher([line.removeprefix("ERROR: ")])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        (
-            "no-such-model",
-            "*'no-such-model'*check the*Organisms: clinic-gemma, clinic-gpt2, clinic-llama, clinic-neox, clinic-opt",
-        ),
-        ("./nowhere", "*there is no folder ./nowhere; check the path*"),
-        ("a/b/c", "*'a/b/c' is neither a folder nor a hub name*"),
-        ("empty", "*the folder empty has no config.json*"),
-        ("weightless", "*the folder weightless has no weights (*"),
-        (",", "--lab-models names no model*"),
-    ],
-)
-def test_a_model_that_is_not_there_is_one_line(suite, pytester, workers, name, said):
+@pytest.mark.parametrize(("given", "said"), KNOB_ERRORS)
+def test_a_bad_knob_is_one_line_and_nothing_is_done(suite, pytester, given, said):
+    only_error(suite(KNOBS, "--lab-set", given), pytester).fnmatch_lines([said])
+
+
+@pytest.mark.parametrize(("name", "said"), MODEL_ERRORS)
+def test_a_model_that_is_not_there_is_one_line(suite, pytester, name, said):
     (pytester.path / "empty").mkdir()
     (pytester.path / "weightless").mkdir()
     (pytester.path / "weightless" / "config.json").write_bytes((folder("clinic-gpt2") / "config.json").read_bytes())
-    result = suite(KNOBS, "--lab-models", name, *workers)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    lines = [line for line in result.outlines + result.errlines if line.startswith("ERROR")]
-    assert len(lines) == 1
-    pytest.LineMatcher(lines).fnmatch_lines([f"ERROR: {said}"])
-    assert "Traceback" not in result.stdout.str() + result.stderr.str()
-    assert not (pytester.path / "results").exists()
+    only_error(suite(KNOBS, "--lab-models", name), pytester).fnmatch_lines([said])
+
+
+@pytest.mark.parametrize(("option", "error"), [("--lab-set", KNOB_ERRORS[0]), ("--lab-models", MODEL_ERRORS[0])])
+def test_workers_say_it_once_too(suite, pytester, option, error):
+    """Knobs are held against what was collected, which workers do; models are looked up before."""
+    given, said = error
+    only_error(suite(KNOBS, option, given, "-n2"), pytester).fnmatch_lines([said])
 
 
 def test_an_incomplete_checkpoint_is_one_line_and_the_others_run(suite, pytester):
@@ -172,12 +172,12 @@ def test_models_may_stand_in_the_ini_file(suite, pytester):
     suite(MODEL).assert_outcomes(passed=2)
 
 
-def test_ordinary_tests_may_use_the_model(pytester):
+def test_ordinary_tests_may_use_the_model(pytester, inner):
     pytester.makepyfile("def test_plain(model): assert model.n_layers == 4")
-    pytester.runpytest_subprocess("--lab-models", "clinic-opt").assert_outcomes(passed=1)
+    inner("--lab-models", "clinic-opt").assert_outcomes(passed=1)
 
 
-def test_a_project_may_have_a_model_fixture_of_its_own(pytester):
+def test_a_project_may_have_a_model_fixture_of_its_own(pytester, inner):
     pytester.makepyfile(
         """
         import pytest
@@ -186,7 +186,7 @@ def test_a_project_may_have_a_model_fixture_of_its_own(pytester):
         def test_plain(model): assert model in ("mine", "too")
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    inner().assert_outcomes(passed=2)
 
 
 def test_pairs_and_twins_are_cells(suite, pytester):
@@ -377,7 +377,7 @@ def test_a_standing_knob_does_not_forbid_other_files(suite, pytester):
 
 def test_results_may_be_named_in_the_ini_file(suite, pytester):
     pytester.makeini("[pytest]\nlab_results = out/here\n")
-    suite(KNOBS, "-n2").assert_outcomes(passed=2)
+    suite(KNOBS, "-n1").assert_outcomes(passed=2)
     assert (pytester.path / "out" / "here" / "summary_table.md").is_file()
     assert not (pytester.path / "results").exists()
 
@@ -470,8 +470,8 @@ def test_evidence_outside_an_experiment_says_what_to_do(suite):
     result.stdout.fnmatch_lines(["*is no experiment; decorate it with @experiment*"])
 
 
-def test_every_flag_has_a_help_line_and_an_ini_twin(pytester):
-    text = pytester.runpytest_subprocess("--help").stdout.str()
+def test_every_flag_has_a_help_line_and_an_ini_twin(inner):
+    text = inner("--help").stdout.str()
     for flag in ("lab-models", "lab-set", "lab-inconclusive", "lab-results"):
         assert f"--{flag}" in text
         assert f"[ini: {flag.replace('-', '_')}]" in " ".join(text.split())

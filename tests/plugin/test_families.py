@@ -56,3 +56,30 @@ def test_a_replayed_cell_is_still_a_member(pytester, inner):
     first = (pytester.path / "results" / "families.json").read_bytes()
     inner("-p", "no:cacheprovider")
     assert (pytester.path / "results" / "families.json").read_bytes() == first
+
+
+SWEPT = """
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+@experiment(id="W", claim="c", phase="p")
+def test_w(evidence, *, depth=0.5, n=3):
+    low = 0.5505 if depth == 0.25 else 0.5
+    assert evidence.measure("AUROC", Estimate(low + 0.1, low, low + 0.2, n=600, method="DeLong")) > 0.55
+"""
+
+
+def test_the_places_of_a_sweep_are_a_family(pytester, inner):
+    """One depth of four passes by a hair: whoever looks at four has to be told that four were looked at."""
+    pytester.makepyfile(test_suite=SWEPT)
+    inner("-p", "no:cacheprovider", "--lab-sweep", "depth=0,0.25,0.5,1", "--lab-force")
+    (family,) = json.loads((pytester.path / "results" / "families.json").read_text())
+    assert family["alone"]["W[depth=0.25]"] == "PASS"
+    assert list(family["outcomes"].values()) == ["INCONCLUSIVE"] * 4
+
+
+def test_cells_under_several_knobs_are_a_family_only_for_what_was_swept(pytester, inner):
+    pytester.makepyfile(test_suite=SWEPT)
+    inner("-p", "no:cacheprovider", "--lab-sweep", "depth=0,1", "--lab-sweep", "n=3,4", "--lab-seeds", "1,2,3")
+    families = json.loads((pytester.path / "results" / "families.json").read_text())
+    assert [len(family["outcomes"]) for family in families] == [4, 4, 4], "one a seed, over the whole grid"

@@ -72,7 +72,7 @@ def cells(pytester):
     return {cell["cell"]: cell for cell in found}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",), ("-n3",)], ids=["alone", "one", "three"])
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
 def test_a_closed_gate_names_the_cell_that_closed_it(run, pytester, workers):
     result = run("-rs", *workers)
     assert result.parseoutcomes() == {
@@ -111,7 +111,7 @@ def test_an_earlier_run_opens_a_gate_and_an_interrupted_one_changes_nothing(run,
     assert cells(pytester)["2A[a]"]["verdict"] == "PASS"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
 def test_force_opens_the_gates_and_says_so(run, pytester, workers):
     result = run("--lab-force", *workers)
     assert result.parseoutcomes() == {"passed": 6, "failed": 1, "inconclusive": 1, "xfailed": 1}
@@ -130,7 +130,7 @@ def test_force_is_an_ini_setting_too(run, pytester):
     assert run("-k", "2a and b").parseoutcomes() == {"passed": 1, "deselected": 8}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
 def test_a_circle_is_one_line(run, workers):
     suite = SUITE.replace('phase="pre-mortem")', 'phase="pre-mortem", needs=("2A",))')
     result = run(*workers, suite=suite)

@@ -58,25 +58,32 @@ VERDICTS = {
 OTHERS = Path(sys.prefix) / "pytests"
 
 
-@pytest.fixture(params=["9.0", "9.1", "own"])
-def any_pytest(request, monkeypatch):
-    """The inner runs use this release of pytest."""
-    if request.param != "own":
+@pytest.fixture
+def run(pytester, inner):
+    pytester.makepyfile(test_suite=SUITE)
+    return inner
+
+
+@pytest.fixture(params=["alone", "workers", "9.0", "9.1"])
+def anywhere(request, run, monkeypatch):
+    """Runs the suite by the environment's own pytest, and by older ones with workers, which have all that is alone."""
+    workers = () if request.param == "alone" else ("-n2",)
+    if "." in request.param:
         if not (OTHERS / request.param / "pytest").is_dir():
             pytest.skip(f"no pytest {request.param} beside the environment; `make test` puts it there")
         monkeypatch.setenv("PYTHONPATH", str(OTHERS / request.param))
-    return request.param
+
+    def go(*arguments):
+        result = run(*workers, *arguments)
+        release = request.param if "." in request.param else pytest.__version__
+        result.stdout.fnmatch_lines([f"*pytest-{release}*"])
+        return result
+
+    return go
 
 
-@pytest.fixture(params=[(), ("-n2",)], ids=["alone", "xdist"])
-def run(request, pytester):
-    pytester.makepyfile(test_suite=SUITE)
-    return lambda *arguments: pytester.runpytest_subprocess(*request.param, *arguments)
-
-
-def test_each_verdict_has_its_own_count_status_and_record(any_pytest, run, pytester):
-    result = run("--junitxml=junit.xml", "--alluredir=allure", "-rA")
-    result.stdout.fnmatch_lines([f"*pytest-{any_pytest if any_pytest != 'own' else pytest.__version__}*"])
+def test_each_verdict_has_its_own_count_status_and_record(anywhere, pytester):
+    result = anywhere("--junitxml=junit.xml", "--alluredir=allure", "-rA")
     assert result.parseoutcomes() == COUNTS
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
@@ -103,10 +110,24 @@ def test_each_verdict_has_its_own_count_status_and_record(any_pytest, run, pytes
     found = json.loads((pytester.path / "results" / "statistics.json").read_text())
     assert {cell["experiment"]: cell["verdict"] for cell in found} == VERDICTS
 
+    lines = "\n".join(result.outlines)
+    for line in (
+        r"id +subject +measure +bar +verdict",
+        r"FAIL +x 0.35 \[0.3, 0.4\] +> 0.55 +FAIL",
+        r"KNOWN +x 0.35 \[0.3, 0.4\] +> 0.55 +FAIL \(known negative\)",
+        r"UNDECIDED +x 0.6 \[0.5, 0.7\] +> 0.55 +INCONCLUSIVE",
+        r"INVALID BROKEN: broken control: 'nothing moves': does not hold",
+        r"INCONCLUSIVE UNDECIDED: x 0.6 .* straddles 0.55; n of about 400 would settle it",
+    ):
+        assert re.search(f"^{line}", lines, re.MULTILINE), line
 
-@pytest.mark.parametrize(("policy", "code"), [("ok", 0), ("exit6", 6), ("fail", 1)])
-def test_the_policy_decides_what_inconclusive_means(run, policy, code):
-    result = run(f"--lab-inconclusive={policy}", "-k", "undecided or ordinary")
+
+POLICIES = [("ok", 0, ()), ("exit6", 6, ()), ("fail", 1, ()), ("exit6", 6, ("-n1",))]
+
+
+@pytest.mark.parametrize(("policy", "code", "workers"), POLICIES)
+def test_the_policy_decides_what_inconclusive_means(run, policy, code, workers):
+    result = run(f"--lab-inconclusive={policy}", "-k", "undecided or ordinary", *workers)
     assert result.ret == code
     assert ("failed" if policy == "fail" else "inconclusive") in result.parseoutcomes()
 
@@ -125,30 +146,18 @@ def test_exit_6_never_hides_a_failure(run):
     assert run("--lab-inconclusive=exit6").ret == 1
 
 
-def test_the_summary_is_one_table(run):
-    lines = "\n".join(run().outlines)
-    for line in (
-        r"id +subject +measure +bar +verdict",
-        r"FAIL +x 0.35 \[0.3, 0.4\] +> 0.55 +FAIL",
-        r"KNOWN +x 0.35 \[0.3, 0.4\] +> 0.55 +FAIL \(known negative\)",
-        r"UNDECIDED +x 0.6 \[0.5, 0.7\] +> 0.55 +INCONCLUSIVE",
-        r"INVALID BROKEN: broken control: 'nothing moves': does not hold",
-        r"INCONCLUSIVE UNDECIDED: x 0.6 .* straddles 0.55; n of about 400 would settle it",
-    ):
-        assert re.search(f"^{line}", lines, re.MULTILINE), line
-
-
 def test_equal_runs_leave_equal_bytes(run, pytester):
     files = [pytester.path / "results" / name for name in ("statistics.json", "summary_table.md")]
     run()
     first = [path.read_bytes() for path in files]
-    run()
-    assert [path.read_bytes() for path in files] == first
+    for more in ((), ("--lab-cache=off",), ("-n2", "--lab-cache=off")):
+        run(*more)
+        assert [path.read_bytes() for path in files] == first
 
 
-def test_tests_that_are_no_experiments_leave_no_trace(pytester):
+def test_tests_that_are_no_experiments_leave_no_trace(pytester, inner):
     pytester.makepyfile("def test_plain(): pass")
-    result = pytester.runpytest_subprocess()
+    result = inner()
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*= hypotheses =*")
     assert not (pytester.path / "results").exists()

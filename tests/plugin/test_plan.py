@@ -262,7 +262,7 @@ def test_a_folder_in_use_workers_and_allure_do_not_matter(suite, pytester):
     (pytester.path / "results").mkdir()
     with FileLock(pytester.path / "results" / ".lock"):
         before = state(pytester.path / "results")
-        result = suite(GATED, "--lab-plan", "-n", "2", "--alluredir=allure")
+        result = suite(GATED, "--lab-plan", "-n", "1", "--alluredir=allure")
         assert result.ret == 0
         assert list(rows(result)[0]) == ["A[clinic-gpt2]", "B[clinic-gpt2]", "C[clinic-gpt2]"]
         assert state(pytester.path / "results") == before

@@ -114,14 +114,14 @@ def test_under_xdist_the_controller_tells_the_whole(suite):
     ids=["quiet", "uncaptured", "dumb", "ci"],
 )
 def test_where_nobody_looks_nothing_is_drawn(suite, options, environment):
-    out, _ = suite("test_one.py", "-k", "layers", *options, **environment)
+    out, _ = suite("test_one.py::test_layers[1]", *options, **environment)
     assert "\x1b7" not in out
 
 
 def test_a_pipe_sees_not_a_byte(pytester):
     pytester.makepyfile(SUITE)
     outputs = [
-        pytester.runpytest_subprocess("-k", "layers", "--lab-cache=off", *more)
+        pytester.runpytest_subprocess("-k", "layers and 1", "--lab-cache=off", *more)
         for more in ((), ("-p", "no:lab-progress"))
     ]
     one, two = (VARIES.sub("", result.stdout.str() + result.stderr.str()) for result in outputs)

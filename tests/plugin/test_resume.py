@@ -86,7 +86,7 @@ COUNTS = {"passed": 1, "failed": 1, "inconclusive": 1, "errors": 1, "xfailed": 1
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_a_second_run_repeats_what_was_found_and_runs_nothing(run, pytester, workers):
-    first, ran = run("--alluredir=allure1", *workers)
+    first, ran = run("--alluredir=allure1")
     assert ran == ALL
     assert {k: v for k, v in first.parseoutcomes().items() if k in COUNTS} == COUNTS
     before = tables(pytester)
@@ -131,14 +131,12 @@ def test_what_determines_a_cell_decides_whether_it_runs(run, pytester, change, r
 
 
 def test_every_line_of_a_real_journal_fits_the_schema(run, pytester):
-    import jsonschema
-
-    from tests.evidence.test_past import SCHEMA
+    from tests.evidence.test_past import FITS
 
     run()
     lines = [line for path in (pytester.path / "results" / "journal").glob("*.jsonl") for line in path.open()]
     for line in lines:
-        jsonschema.validate(json.loads(line), SCHEMA)
+        FITS.validate(json.loads(line))
     assert sum('"event": "run"' in line for line in lines) == len(list((pytester.path / "results/journal").iterdir()))
 
 
@@ -275,7 +273,7 @@ def kill_once(folder, rng, workers):
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_killed_and_resumed_equals_uninterrupted(make, workers, request):
-    """`make kills` does it 50 times each."""
+    """Once each; `make kills` does it 50 times."""
     whole, rng = make("whole"), random.Random(f"{workers}")
     finish(start(whole))
     assert set(done(whole).values()) == {1}

@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter, deque
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -258,16 +256,9 @@ def test_e(model, part, evidence):
 def test_ordinary():
     pass
 """
-# `make test` puts older releases of pytest here; the newest is the environment's own.
-OTHERS = Path(sys.prefix) / "pytests"
 
 
-@pytest.mark.parametrize("release", ["9.0", "9.1", "own"])
-def test_each_model_is_loaded_once_and_both_workers_are_used(suite, pytester, release, monkeypatch):
-    if release != "own":
-        if not (OTHERS / release / "pytest").is_dir():
-            pytest.skip(f"no pytest {release} beside the environment; `make test` puts it there")
-        monkeypatch.setenv("PYTHONPATH", str(OTHERS / release))
+def test_each_model_is_loaded_once_and_both_workers_are_used(suite, pytester):
     result, noted = suite(TRIVIAL, "-n2", "--alluredir=allure")
     result.assert_outcomes(passed=16)
     assert sorted(line.split()[1] for line in noted) == ["a", "b", "c"]

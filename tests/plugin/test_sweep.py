@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lab.evidence.tables import CellRecord, Measure, over_seeds
 from lab.organisms import names
 
 SUITE = """
@@ -119,7 +120,7 @@ def test_a_bad_sweep_is_one_line_and_nothing_is_done(suite, pytester, given, sai
 
 
 def test_a_bad_sweep_is_told_by_workers_too(suite, pytester):
-    assert refused(suite("--lab-sweep", "A.depth=0,deep", *SEEDS, "-n2"), pytester).startswith(
+    assert refused(suite("--lab-sweep", "A.depth=0,deep", *SEEDS, "-n1"), pytester).startswith(
         "--lab-sweep: knob A.depth"
     )
 
@@ -134,3 +135,25 @@ def test_a_sweep_multiplies_the_subjects(pytester, inner):
     first = names()[0]
     result.stdout.fnmatch_lines([f"*test_a[[]{first}-depth=0-seed=42]", f"*test_a[[]{first}-depth=1-seed=456]"])
     assert sum("test_a[" in line for line in result.outlines) == 2 * 2 * 3
+
+
+def test_a_value_that_is_written_twice_is_one_cell(suite, pytester):
+    suite("--lab-sweep", "A.depth=0.5,0.50,.5,1", "--lab-sweep", "A.layers=1,2;1, 2;3", *SEEDS)
+    assert sorted(name for name in cells(pytester) if name.startswith("A") and "seed=42" in name) == [
+        "A[depth=0.5-layers=1,2-seed=42]",
+        "A[depth=0.5-layers=3-seed=42]",
+        "A[depth=1-layers=1,2-seed=42]",
+        "A[depth=1-layers=3-seed=42]",
+    ]
+
+
+def test_a_seed_counts_once_however_often_its_cell_was_run():
+    def found(cell, seed, value):
+        estimate = {"value": value, "low": 0, "high": 1, "n": 9, "method": "made", "level": 0.95, "name": "x"}
+        about = {"claim": "c", "phase": "p", "subject": "", "params": {}, "knobs": {}, "negative": None}
+        return CellRecord(cell, "A", seed=seed, measures=[Measure(estimate)], verdict="PASS", **about)
+
+    twice = [found("A[a-seed=1]", 1, 0.5), found("A[b-seed=1]", 1, 0.5)]
+    assert not over_seeds(twice)
+    (one,) = over_seeds([*twice, found("A[a-seed=2]", 2, 0.7)])
+    assert (one.seeds, one.values, one.verdicts) == ((1, 2), (0.5, 0.7), {"PASS": 2})

@@ -1,5 +1,7 @@
 """Journals as runs write them, without a model: cells told to real notebooks."""
 
+import shutil
+
 import pytest
 
 from lab.estimate import Bar, Estimate
@@ -22,7 +24,8 @@ class Results:
     def __init__(self, folder):
         self.folder = folder
 
-    def cell(self, experiment, *models, run=RUN, negative=None, knobs=None, seed=42, key="k", keep=(), finish=True):
+    def cell(self, experiment, *models, run=RUN, negative=None, knobs=None, seed=42, key="k", keep=(), finish=True,
+             changed=None):  # fmt: skip
         """The cell's notebook; the estimates of `keep` are measured and held against their bars, in order."""
         params = dict(zip(("model", "other_model"), models, strict=False))
         phase = "pre-mortems" if experiment in PHASES else f"phase-{experiment[:2].lower()}"
@@ -30,6 +33,8 @@ class Results:
         cell = Cell(name, experiment, f"claim of {experiment}", phase, " x ".join(models), params,
                     knobs or {"depth": 0.5}, seed, negative)  # fmt: skip
         notebook = Notebook(cell, Journal(self.folder / "journal", run, "main"), self.folder)
+        if changed is not None:
+            notebook.configured({"experiment": {"changed": changed}}, "", "")
         notebook.begin({"subjects": {m: m for m in models}, "data": {"all": key}, "code": "0" * 16})
         outcomes = []
         for measure, value, bar in keep:
@@ -98,15 +103,17 @@ class Results:
             "2C1",
             "one",
             run=run,
-            keep=[("gap", estimate(3), 1), ("effect at the strongest layer", estimate(0.9), 0.5)],
+            keep=[("gap", estimate(3), 1), ("effect at the strongest layer", estimate(0.8), 0.5)],
             finish=False,
         )
-        layers.rows("effect by layer", [{"layer": i, "effect": e, "low": e - 0.1, "high": e + 0.1, "identity": 0.0} for i, e in enumerate((0.1, 0.8, 0.6))])  # fmt: skip
+        layers.rows("effect by layer", [{"layer": i, "effect": e, "low": e - 0.1, "high": e + 0.1, "identity": 0.0} for i, e in enumerate((0.1, 0.8, 0.6, 1.0))])  # fmt: skip
+        layers.report(strongest_layer=1)  # after the last one the effect is 1 by construction
         layers.finish("PASS", "above")
         for name, behaviour in (("2C2", "toxicity"), ("2C3", "formality")):
             self.cell(name, "one", run=run, keep=[(f"change in {behaviour}", estimate(0.4), 0.1)])
         ways = self.cell("2C4", "one", run=run, keep=[("steering less asking", estimate(0.1), -0.2)], finish=False)
-        ways.rows("patching against prompting", [{"way": w, "change": c, "change_low": c - 0.1, "change_high": c + 0.1} for w, c in (("steering", 0.5), ("asking", 0.4))] + [{"way": "finding the direction, once"}])  # fmt: skip
+        both = [{"way": w, "change": c, "change_low": c - 0.1, "change_high": c + 0.1, "passes": 11, "seconds": 0.25} for w, c in (("steering", 0.5), ("asking", 0.4))]  # fmt: skip
+        ways.rows("patching against prompting", [*both, {"way": "finding the direction, once", "passes": 6, "seconds": 0.125}])  # fmt: skip
         ways.finish("PASS", "above")
         return self
 
@@ -117,8 +124,17 @@ def results(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def reported(tmp_path_factory):
-    """A results folder in which everything ran, and all that `python -m reports` made of it."""
-    full = Results(tmp_path_factory.mktemp("reported")).premortems(PM2=0.8123).second_phase()
-    assert main(["--results", str(full.folder)]) == 0
-    return full.folder
+def reported(once):
+    """A results folder in which everything ran, and all that `python -m reports` made of it; for all to read."""
+
+    def make(folder):
+        Results(folder).premortems(PM2=0.8123).second_phase()
+        assert main(["--results", str(folder)]) == 0
+
+    return once("reported", make)
+
+
+@pytest.fixture
+def own_copy(reported, tmp_path):
+    """The same, to write in."""
+    return shutil.copytree(reported, tmp_path / "copy")

@@ -20,12 +20,12 @@ def summary(seed, width=8):
     return activation_compare.summarise(np.random.default_rng(seed).standard_normal((20, 3, width)) + 1, LAYERS)
 
 
-def saved(results, name, **means):
+def saved(results, name, model="m", **means):
     """An experiment's folder as a run leaves it, with the mean vectors of some runs."""
     notebook = Notebook(
         Cell(name, name, "c", "p", "m", {}, {}, 42), Journal(results / "journal", name, "main"), results
     )
-    notebook.configured({}, f"experiments/2026-01-01/000000_{name}", "pytest x")
+    notebook.configured({"models": [{"name": model}]}, f"experiments/2026-01-01/000000_{name}", "pytest x")
     if means:
         kept = {label: array for run, one in means.items() for label, array in one.arrays(run).items()}
         notebook.arrays("mean activations", kept)
@@ -47,7 +47,7 @@ def test_a_file_or_a_folder_may_be_named_and_equal_names_are_told_apart(tmp_path
     (file,) = (tmp_path / "elsewhere" / "arrays").rglob("*.safetensors")
     assert main([str(a), str(file)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("# mcq (1) / mcq (2)\n\n| layer | cosine | L2 | relative L2 |")
+    assert out.startswith("Models: m\n\n# mcq (1) / mcq (2)\n\n| layer | cosine | L2 | relative L2 |")
     assert "Most diverging first (1 - cosine): " in out
     assert compared([a, b])[0].table()["cosine"] == compared([a, file])[0].table()["cosine"]
 
@@ -75,6 +75,18 @@ def test_what_cannot_be_compared_is_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(a), str(wide)])
     assert "has changed since it was written" in capsys.readouterr().err
+
+
+def test_runs_of_two_models_are_compared_with_a_warning_that_names_them(tmp_path, capsys):
+    a, b = saved(tmp_path, "a", "gpt2", x=summary(1)), saved(tmp_path, "b", "pythia-70m", y=summary(2))
+    assert main([str(a), str(b)]) == 0
+    told = capsys.readouterr()
+    (warning,) = told.err.splitlines()
+    assert warning.startswith("warning: these are runs of different models")
+    assert f"{a}: gpt2; {b}: pythia-70m" in warning
+    assert told.out.startswith("Models: gpt2, pythia-70m\n")
+    assert main([str(a), str(a)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_no_model_and_no_torch_is_loaded(tmp_path):

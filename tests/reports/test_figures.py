@@ -1,6 +1,7 @@
 """The figures show what the journal holds, and nothing else."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -55,7 +56,7 @@ def test_the_legend_has_the_auc_of_statistics_json(reported):
     entries = json.loads((reported / "statistics.json").read_text())
     known = {e["cell"]: {m["estimate"]["name"]: m["estimate"]["value"] for m in e["measures"]} for e in entries}
     drawing = figures.error_prediction_roc(load(reported))
-    assert [ax.get_title().split(",")[0] for ax in axes_of(drawing)] == ["PM2", "2B1", "2B1"]
+    assert [re.split(r"[,\n]", ax.get_title())[0] for ax in axes_of(drawing)] == ["PM2", "2B1", "2B1"]
     legends = [[t.get_text() for t in ax.get_legend().get_texts()] for ax in axes_of(drawing)]
     assert f"one: AUC {known['PM2[one]']['AUROC']:.3f} [0.792, 0.832]" in legends[0]
     assert "negative controls (2): AUC 0.500" in legends[0]
@@ -69,7 +70,8 @@ def test_patching_has_a_band_by_layer_and_else_intervals_by_depth(results):
     (ax,) = axes_of(figures.patching_effect_by_layer(load(results.second_phase().folder)))
     (band,) = ax.collections
     corners = band.get_paths()[0].vertices
-    np.testing.assert_allclose([corners[:, 1].min(), corners[:, 1].max()], [0.0, 0.9], atol=1e-9)
+    np.testing.assert_allclose([corners[:, 1].min(), corners[:, 1].max()], [0.0, 1.1], atol=1e-9)
+    assert ax.get_title() == "2C1, one\nn = 200"
 
 
 def test_what_is_missing_is_named_and_the_others_are_drawn(results, capsys):
@@ -104,8 +106,22 @@ def test_one_setting_is_drawn_and_the_others_are_said(results):
     other.finish("PASS", "r")
     results._premortem("PM1", ("two", "three"), 0.4, RUN, None)
     (panel,) = figures.cross_model_heatmap(load(results.folder)).data["panels"]
-    assert panel["remark"] == "1 other settings are in the table"
+    assert panel["remark"] == "depth = 0.5; 1 other setting is in the table"
     assert 0.1 not in np.ravel(panel["r"])
+
+
+def test_of_a_sweep_the_default_is_drawn_though_more_ran_under_another_value(results):
+    for depth, models in ((0.25, ("one", "two")), (0.5, ("one",))):
+        for model in models:
+            changed = [] if depth == 0.5 else ["depth"]
+            cell = results.cell("PM2", model, f"depth={depth}", knobs={"depth": depth}, changed=changed, finish=False)
+            cell.measure("AUROC", estimate(0.5 + depth, method="DeLong, clustered"))
+            cell.rows("roc", [{"set": "questions", "false_positive_rate": x, "true_positive_rate": x} for x in (0, 1)])
+            cell.finish("PASS", "r")
+    (ax,) = axes_of(figures.error_prediction_roc(load(results.folder)))
+    title = "PM2, questions\nn = 200 groups\n(depth = 0.5; 1 other setting is in\nthe table)"
+    assert ax.get_title() == title
+    assert "AUC 1.000" in ax.get_legend().get_texts()[0].get_text()
 
 
 @pytest.mark.parametrize(("letter", "rows"), [("A", 12), ("B", 3), ("C", 3)])

@@ -8,6 +8,7 @@ from reports.__main__ import main
 from reports.negative import negative_results
 from reports.pivot import larger, plan_id
 from reports.record import load
+from tests.reports.conftest import estimate
 
 
 @pytest.fixture
@@ -20,9 +21,9 @@ def test_an_abort_has_the_plans_form_with_the_figures_of_the_run(aborted):
     for line in (
         "We tested three activation-based approaches on 2 models (gpt2, pythia-70m).",
         "- Correlation: 0.05 [0.03, 0.07] (threshold: > 0.3 / 0.1)",
-        "- AUC: 0.5 [0.48, 0.52] to 0.5 [0.48, 0.52] (threshold: > 0.55)",
-        "- Probe accuracy: 0.4 [0.38, 0.42] to 0.4 [0.38, 0.42]",
-        "- Change Rate: 10 % [8 %, 12 %] to 10 % [8 %, 12 %] (threshold: > 50 % / 20 %)",
+        "- AUC: 0.5 [0.48, 0.52] (threshold: > 0.55)",
+        "- Probe accuracy: 0.4 [0.38, 0.42]",
+        "- Change Rate: 10 % [8 %, 12 %] (threshold: > 50 % / 20 %)",
         "- Interpretation: Activations are model-specific on these models and texts",
         "## Implications",
         "These findings save other researchers from attempting similar approaches on these models",
@@ -58,6 +59,19 @@ def test_a_single_failure_is_told_without_an_abort(results):
     ):
         assert line in told
     assert "Pivot Options" not in told
+
+
+def test_what_needs_more_data_saves_nobody_the_attempt_and_has_no_reason_yet(results):
+    results.premortems()
+    cell = results.cell("2A2", "one", "two", keep=[("improvement", estimate(0.02), 0.02)], finish=False)
+    cell.rows("negative result", [{"tried": "a ridge map", "likely_reason": "the map carries too little"}])
+    cell.finish("INCONCLUSIVE", "straddles")
+    told = negative_results(load(results.folder))
+    assert "### 2A2[one-x-two]: INCONCLUSIVE" in told
+    assert "- Tried: a ridge map" in told
+    assert "ikely reason" not in told
+    assert "save other researchers" not in told
+    assert "Nothing was refuted" in told
 
 
 def test_a_run_without_failures_says_so(results):

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from reports import paper
+from lab.evidence.tables import compared
+from reports import paper, paper_figures
 from reports.__main__ import main
 from reports.directions import DIRECTIONS, margin, margins, strongest
 from reports.latex import build, escape, faults
@@ -112,6 +113,9 @@ def test_every_number_is_its_cells_in_statistics_json(reported):
         estimates = [m["estimate"] for m in told["measures"]]
         estimates += [v for v in told["reported"].values() if isinstance(v, dict)]
         shown = []
+        if origin.startswith("2C4"):  # its table of effects and costs is of its rows
+            rows = json.loads((reported / "phase_2c" / "2c4_results.json").read_text())[0]["rows"]
+            shown += [value for row in compared(rows["patching against prompting"]) for value in row]
         for e in estimates:
             of = estimate(e["value"], e["high"] - e["value"], unit=e["unit"])
             shown += [f"{of.shown} {of.interval}", of.shown, of.interval]
@@ -140,6 +144,56 @@ def test_no_run_can_drop_out_of_the_paper(results):
     assert [cell.verdict for cell in others] == ["FAIL"]
     source, _ = drafted(results)
     assert re.search(r"PM2\[one\] & AUROC & \\measured\{0\.5\}", source.partition("Other runs")[2])
+
+
+def test_the_layer_is_the_one_that_was_found_among_those_that_say_something(results):
+    abstract = paper.abstract(load(results.premortems().second_phase().folder), DIRECTIONS[2])
+    assert "at relative depth 0.5 of one and two, we change answers at a change rate of 90 %" in abstract
+    assert "searched layer by layer before the last, the effect is largest at layer 1 of one." in abstract
+
+
+def test_the_draft_reads_as_text(results):
+    cue, run = {"depth": 0.5, "answer_cue": "\n\nAnswer:"}, "20260102-000000-bbbb"
+    results.premortems(PM2=0.5).second_phase(improvement=-0.05)
+    results.cell("AC1", "one", run=run, knobs=cue, keep=[("share", estimate(0.9), 0.5)])
+    record = load(results.folder)
+    source = paper.draft(record, DIRECTIONS[0], paper_figures.paper_figures(record, DIRECTIONS[0])[0], results.folder)
+    assert 'answer\\_cue "\\textbackslash{}n\\textbackslash{}nAnswer:"' in source
+    assert source.count("answer\\_cue") == 1  # in the appendix
+    assert "came to FAIL.\nTried" not in source
+    assert re.search(r"\\item 2A2.*improvement\.\nTried: a ridge map\.", source)
+    assert " to \\measured{0.5 [0.48, 0.52]}" not in source  # both ends of a range alike are one
+    for caption in re.findall(r"\\caption\{(.*)\}\n\\label\{fig", source):
+        assert "n = 200" in caption
+
+
+def test_effects_and_costs_of_both_ways_are_one_table_of_the_draft(results):
+    source, _ = drafted(results.premortems().second_phase())
+    assert "way & change & passes \\\\" in source  # seconds differ between equal runs
+    assert re.search(r"asking & \\measured\{0\.4 \[0\.3, 0\.5\]\}\{2C4.*\} & \\measured\{11\}", source)
+
+
+def test_a_mistyped_knob_takes_no_result_away(results):
+    results.cell("2C2", "one", keep=[("change", estimate(0.4), 0.1)])
+    results.cell("2C2", "one", run="20260102-000000-bbbb", knobs={"scorer": "typo"}, finish=False).finish(
+        "INVALID", "x"
+    )
+    (cell,) = load(results.folder).of("2C2")
+    assert cell.verdict == "PASS"
+    results.cell("2C2", "one", run="20260103-000000-cccc", finish=False).finish("INVALID", "a control broke")
+    (cell,) = load(results.folder).of("2C2")
+    assert cell.verdict == "INVALID"  # of the very same work
+
+
+def test_a_trial_under_other_knobs_does_not_stand_before_the_experiment(results, capsys):
+    for run, changed, value in (("01", [], 0.7), ("02", [], 0.8), ("03", ["n_samples"], 0.5)):
+        measured = ("AUROC", estimate(value), 0.55)
+        results.cell("PM2", "one", run=f"202601{run}-000000-aaaa", key=run, keep=[measured], changed=changed)
+    record = load(results.folder)
+    assert [cell.measures[0].read.value for cell in record.cells] == [0.8]  # the newest of those at the defaults
+    assert record.set_aside == ["PM2[one]"]
+    main(["negative", "--results", str(results.folder)])
+    assert "other runs have results of other work under these names, for --run: PM2[one]" in capsys.readouterr().err
 
 
 def test_a_killed_attempt_that_was_finished_later_changes_nothing(results):
@@ -180,7 +234,7 @@ def test_what_a_person_writes_is_kept_and_counted(results):
     [
         ("A", ["transfer multiple-choice question answering capability from two to one", "improvement of 0.05 [0.03, 0.07] (1 PASS)", "support the Platonic"]),
         ("B", ["AUROC of 0.812 [0.792, 0.832]", "balanced accuracy of 0.712", "improvement of 0.1 [0.08, 0.12]", "share of supervised of 0.9"]),
-        ("C", ["at layer 1 of one and two", "change rate of 90 % [88 %, 92 %]", "change in toxicity of 0.4", "steering less asking of 0.1"]),
+        ("C", ["at relative depth 0.5 of one and two", "largest at layer 1 of one.", "change rate of 90 % [88 %, 92 %]", "change in toxicity of 0.4", "steering less asking of 0.1"]),
     ],
 )  # fmt: skip
 def test_the_abstract_of_each_direction_is_filled_from_the_journal(reported, letter, said):
@@ -266,13 +320,9 @@ def test_every_citation_has_its_reference(reported):
     assert cited <= entries
 
 
-def test_proofread_is_of_this_very_draft(reported):
-    draft = reported / "paper" / "draft.tex"
-    proof = reported / "paper" / "proofread.txt"
-    try:
-        for content, tick in ((hashlib.sha256(draft.read_bytes()).hexdigest(), "x"), ("of another", " ")):
-            proof.write_text(content)
-            main(["progress", "--results", str(reported)])
-            assert f"- [{tick}] Proofread" in (reported / "progress.md").read_text()
-    finally:
-        proof.unlink()
+def test_proofread_is_of_this_very_draft(own_copy):
+    draft = own_copy / "paper" / "draft.tex"
+    for content, tick in ((hashlib.sha256(draft.read_bytes()).hexdigest(), "x"), ("of another", " ")):
+        (own_copy / "paper" / "proofread.txt").write_text(content)
+        main(["progress", "--results", str(own_copy)])
+        assert f"- [{tick}] Proofread" in (own_copy / "progress.md").read_text()

@@ -1,5 +1,7 @@
 """A classifier by name is read for one label, and batches give what single texts give."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,51 @@ def test_the_word_list_is_the_default_and_an_unknown_behaviour_is_one_line():
         match="no word list for 'irony', only for toxicity, formality; add it to .*lexicons.yaml, or name a classifier",
     ):
         Scorers()("irony")
+
+
+SCORED = """
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+@experiment(id="S", claim="c", phase="p")
+def test_s(scorers, evidence, *, scorer="lexicon", behaviour="formality"):
+    evidence.report(scores=scorers(behaviour, {by})(["Please discuss the gardens."]))
+    assert evidence.measure("x", Estimate(0.65, 0.6, 0.7, n=100, method="made")) > 0.55
+"""
+
+
+def test_a_classifier_that_was_replaced_under_its_name_scores_anew(saved, pytester, inner):
+    pytester.makepyfile(test_s=SCORED.format(by="scorer"))
+    scored = ("-p", "no:cacheprovider", "--lab-set", f"scorer={saved}:formal")
+
+    def scores():
+        result = inner(*scored)
+        result.assert_outcomes(passed=1)
+        (cell,) = json.loads((pytester.path / "results" / "statistics.json").read_text())
+        return cell["reported"]["scores"], "1 of 1 cells are unchanged" in result.stdout.str()
+
+    first, replayed = scores()
+    assert not replayed
+    assert scores() == (first, True)
+    other = small()
+    with torch.no_grad():
+        other.classifier.bias[0] += 3
+    other.save_pretrained(saved)
+    second, replayed = scores()
+    assert not replayed
+    assert second[0] > first[0] + 0.01
+
+
+def test_a_classifier_that_no_knob_names_is_refused(saved, pytester, inner):
+    pytester.makepyfile(test_s=SCORED.format(by=repr(f"{saved}:formal")))
+    result = inner("-p", "no:cacheprovider")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*stands in no knob of this experiment as a folder or as owner/name*"])
+
+
+def test_names_as_on_the_hub_count_and_other_texts_do_not():
+    known = Scorers(
+        frozenset({"owner/not-here:formal", "lexicon", "clinic/mmlu:ward", "last", "", "a b/c"})
+    ).fingerprint
+    assert list(known) == ["owner/not-here"]
+    assert known != Scorers(frozenset({"owner/not-here"})).fingerprint, "what is not here yet may be anything"
