@@ -20,11 +20,6 @@ def pytest_addoption(parser):
     parser.addoption("--truths", action="store_true", help="measure every truth planted in every organism's weights")
 
 
-def pytest_runtest_logfinish():
-    """What is there by now stays: to look for garbage in all that torch made takes 0.3 s, and inner runs look often."""
-    gc.freeze()
-
-
 class _OwnModules:
     """After an inner run, forgets the modules of tests' own folders and no others: torch cannot be imported twice."""
 
@@ -45,6 +40,13 @@ _pytest.pytester.SysModulesSnapshot = _OwnModules
 @pytest.fixture(scope="session", autouse=True)
 def _tests_own_folders(tmp_path_factory):
     _OwnModules.folder = str(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _old_objects_are_no_garbage():
+    """To look for garbage among all that torch brought along takes 0.3 s, and subjects look whenever memory runs out."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
