@@ -1,4 +1,4 @@
-"""Runs one step of the plan in pytest; what it prints is kept as a text log, and its exit code is ours."""
+"""Runs a step of the plan, in pytest or as a report; what it prints is kept as a text log, its exit code is ours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     results = Path(given.results_dir or "results")
     for folder in FOLDERS:
         (results / folder).mkdir(parents=True, exist_ok=True)
-    return tee([sys.executable, "-m", "pytest", *asked], results / known[name].log_of(given))
+    return tee([sys.executable, "-m", *asked], results / known[name].log_of(given))
 
 
 def tee(command: list[str], log: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Step:
     does
         One line of help.
     tests
-        Node ids of pytest.
+        Node ids of pytest; none where the step makes a report.
     log
         Where in the results folder its text log goes; `{behavior}` in it is what the flag --behavior chose, or "all".
     subjects
@@ -43,6 +44,8 @@ class Step:
         Flag to knob: `--prompts 50` becomes `--lab-set n_samples=50`.
     choices
         Flag to {value: node ids}: which tests a value picks.
+    report
+        The part of `python -m reports` that the step is, instead of tests.
     """
 
     name: str
@@ -52,10 +55,15 @@ class Step:
     subjects: str
     knobs: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    report: str = ""
 
     def parser(self) -> ArgumentParser:
-        """Takes the plan's own flags, and after `--` whatever pytest takes."""
+        """Takes the plan's own flags, and after `--` whatever pytest, or reports, take."""
         made = ArgumentParser(prog=f"python -m lab run {self.name}", description=self.does)
+        if self.report:
+            made.add_argument("--results_dir", metavar="DIR", help="folder of the results")
+            made.add_argument("--output", "--output_dir", metavar="DIR", help="where to write (default: there)")
+            return made
         for flag in _SUBJECTS[self.subjects]:
             made.add_argument(f"--{flag}", metavar="NAME", help=f"{flag} under study (default: the embedded organisms)")
         for flag, knob in self.knobs.items():
@@ -67,13 +75,16 @@ class Step:
         return made
 
     def arguments(self, given: Namespace) -> list[str]:
-        """What pytest is called with. Raises PlanError for a source without a target."""
+        """The module to run, and what it is called with. Raises PlanError for a source without a target."""
         asked = {flag: value for flag, value in vars(given).items() if value is not None}
+        if self.report:
+            options = [[f"--{flag}", asked[flag]] for flag in ("results_dir", "output") if flag in asked]
+            return ["reports", self.report, *chain.from_iterable(options)]
         tests = list(self.tests)
         for flag, values in self.choices.items():
             if flag in asked:
                 tests = list(values[asked[flag]])
-        made = [*tests, *self._subjects(asked)]
+        made = ["pytest", *tests, *self._subjects(asked)]
         for flag, knob in self.knobs.items():
             if flag in asked:
                 made += ["--lab-set", f"{knob}={asked[flag]}"]
@@ -86,7 +97,7 @@ class Step:
         """Where the log of this call goes: one for each choice and for each seed that was asked for."""
         chosen = {flag: getattr(given, flag) or "all" for flag in self.choices}
         path = Path(self.log.format(**chosen))
-        seed = f"_seed_{given.seed.replace(',', '_')}" if given.seed else ""
+        seed = f"_seed_{given.seed.replace(',', '_')}" if getattr(given, "seed", None) else ""
         return str(path.with_stem(path.stem + seed))
 
     def _subjects(self, asked: Mapping[str, str]) -> list[str]:
@@ -125,8 +136,9 @@ def _step(plan: Path, name: str, entry: Any) -> Step:
         subjects = entry.get("subjects", "model")
         if subjects not in _SUBJECTS:
             raise PlanError(f"{plan}: step {name} has subjects {subjects!r}; write one of {', '.join(_SUBJECTS)}")
-        tests, log = _listed(entry["tests"]), entry["log"]
-        return Step(name, entry["does"], tests, log, subjects, entry.get("knobs", {}), choices)
+        report = entry.get("report", "")
+        tests, log = () if report else _listed(entry["tests"]), entry["log"]
+        return Step(name, entry["does"], tests, log, subjects, entry.get("knobs", {}), choices, report)
     except (KeyError, AttributeError, TypeError) as error:
         raise PlanError(f"{plan}: step {name} needs `does`, `tests` and `log` ({error})") from None
 

@@ -41,8 +41,10 @@ def variants(knobs: Mapping[str, Any]) -> list[dict[str, str]]:
     for given in knobs.get("variants") or ():
         name, *settings = str(given).split()
         own = dict(setting.partition("=")[::2] for setting in settings)
+        own = {knob: value for knob, value in own.items() if value not in ("", "base", "default")}
         filled = {shown: own.get(knob, own.get(shown, str(knobs.get(knob)))) for shown, knob in base.items()}
-        found.append({"name": name, **{k: v if v != "None" else "default" for k, v in filled.items()}})
+        others = {knob: value for knob, value in own.items() if knob not in {*base.values(), "samples", "seed"}}
+        found.append({"name": name, **{k: v if v != "None" else "default" for k, v in filled.items()}, **others})
     return found
 
 

@@ -1,5 +1,6 @@
 """Steps of a plan run by their names with the plan's own flags; what they print is kept, and their exit code is ours."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lab.__main__ import main
 from lab.commands import check
 from lab.commands.run import tee
 from lab.commands.steps import PlanError, steps
+from reports.__main__ import main as reports
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = steps(ROOT / "hypotheses" / "plan.yaml")
@@ -68,6 +70,16 @@ def test_a_step_runs_with_the_plans_flags_and_leaves_a_log(plan, tmp_path, capfd
     assert main([*command[:4], "--n_samples", "many"]) == 4  # pytest's own: usage error
 
 
+def test_figures_and_statistics_are_steps_too(plan, tmp_path):
+    main(["run", "--plan", str(plan), "knobs_and_models"])
+    for name, flags in (("generate_figures", []), ("compute_statistics", ["--output", "elsewhere.json"])):
+        given = SHIPPED[name].parser().parse_args(["--results_dir", "results", *flags])
+        command = SHIPPED[name].arguments(given)
+        assert command[:1] == ["reports"]
+        assert reports(command[1:]) == 0
+    assert json.loads((tmp_path / "elsewhere.json").read_text())[0]["experiment"] == "SHOWN"
+
+
 def test_a_log_is_what_was_printed_and_the_exit_code_is_kept(tmp_path, capfdbinary):
     code = "import sys; print('out'); sys.stdout.flush(); print('err', file=sys.stderr); sys.exit(3)"
     assert tee([sys.executable, "-c", code], tmp_path / "deep" / "log.txt") == 3
@@ -79,11 +91,11 @@ def test_a_log_is_what_was_printed_and_the_exit_code_is_kept(tmp_path, capfdbina
 def test_flags_become_options_of_pytest(plan):
     flags = ("--models", "gpt2,pythia-70m", "--device", "cpu", "--batch_size", "4", "--results_dir", "out")
     assert asked(plan, "knobs_and_models", *flags) == [
-        *("test_shown.py", "--lab-models", "gpt2,pythia-70m", "--lab-load", "batch_size=4"),
+        *("pytest", "test_shown.py", "--lab-models", "gpt2,pythia-70m", "--lab-load", "batch_size=4"),
         *("--lab-load", "device=cpu", "--lab-results", "out"),
     ]
     assert asked(plan, "one_of_two", "--source", "a", "--target", "b", "--behavior", "b") == [
-        *("test_shown.py::test_b", "--lab-models", "b,a")
+        *("pytest", "test_shown.py::test_b", "--lab-models", "b,a")
     ]
     step = steps(plan)["one_of_two"]
     assert step.log_of(step.parser().parse_args([])) == "experiments/picked_all.txt"

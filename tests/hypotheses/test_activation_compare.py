@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from transformers import AutoTokenizer
 
 from lab.evidence import arrays
 from lab.organisms import folder
@@ -54,7 +55,9 @@ def test_a_single_run_has_its_norms_its_vectors_and_its_count(run):
     assert told["run"]["answer_cue"] == "\n\nAnswer:"
     assert told["run"]["seed"] == 42
     assert len(found["samples"]) == 24
-    assert all(row["prompt"].endswith("\n\nAnswer:") for row in found["samples"])
+    encode = AutoTokenizer.from_pretrained(folder("clinic-gpt2")).encode
+    assert {encode(row["prompt"])[-1] for row in found["samples"]} == {encode("\n\nAnswer:")[-1]}
+    assert len(set(told["run"]["indices"])) == 24
     (kept,) = vectors(place, found).values()
     mean, layers = kept["clinic/mmlu under mcq/mean"], kept["clinic/mmlu under mcq/layers"]
     assert (mean.shape, mean.dtype, layers.tolist()) == ((2, 128), np.float32, [0, 2])
@@ -80,6 +83,7 @@ def test_long_prompts_are_cut_and_counted_and_the_point_is_named(run):
     told = found["metrics"]
     assert (told["truncated"], told["point"], told["layers"]) == (24, "norm_out(ln_2)", [1, 3])
     assert told["run"]["seed"] == 7
+    assert found["samples"] == []  # nothing asked for a log
     assert found["metadata"]["config"]["seed"] == 42
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import lab.evidence
-from lab.evidence import gather, read
+from lab.evidence import cards, gather, read
 from lab.evidence.cards import safe_name
 from reports import card
 
@@ -248,8 +248,6 @@ def test_a(evidence, i):
 
 
 def test_a_card_takes_less_than_5_ms_a_cell(pytester, inner):
-    from lab.evidence import cards
-
     pytester.makepyfile(test_suite=SUITE)
     inner("--lab-models", "clinic-gpt2", "-k", "test_a")
     (record,) = gather(read(pytester.path / "results" / "journal"))
@@ -264,3 +262,12 @@ def test_a_card_takes_less_than_5_ms_a_cell(pytester, inner):
 def test_names_of_models_are_safe():
     assert safe_name("openai:gpt-5-nano") == "openai_gpt_5_nano"
     assert safe_name("/somewhere/on/a/disk/my model") == "my_model"
+
+
+def test_a_variant_is_listed_with_what_it_takes_from_the_others():
+    knobs = {"variants": ["one dataset=base prompt=default", "two prompt=mcq output_format=json seed=7"],
+             "dataset": "clinic/mmlu", "prompt": "radiology", "n_samples": 30, "sample_seed": None}  # fmt: skip
+    assert cards.variants(knobs) == [
+        {"name": "one", "dataset": "clinic/mmlu", "prompt": "radiology", "samples": "30", "seed": "default"},
+        {"name": "two", "dataset": "clinic/mmlu", "prompt": "mcq", "samples": "30", "seed": "7", "output_format": "json"},
+    ]
