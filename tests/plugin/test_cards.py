@@ -269,5 +269,12 @@ def test_a_variant_is_listed_with_what_it_takes_from_the_others():
              "dataset": "clinic/mmlu", "prompt": "radiology", "n_samples": 30, "sample_seed": None}  # fmt: skip
     assert cards.variants(knobs) == [
         {"name": "one", "dataset": "clinic/mmlu", "prompt": "radiology", "samples": "30", "seed": "default"},
-        {"name": "two", "dataset": "clinic/mmlu", "prompt": "mcq", "samples": "30", "seed": "7", "output_format": "json"},
+        {
+            "name": "two",
+            "dataset": "clinic/mmlu",
+            "prompt": "mcq",
+            "samples": "30",
+            "seed": "7",
+            "output_format": "json",
+        },
     ]
