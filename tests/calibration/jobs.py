@@ -22,7 +22,7 @@ SLOW = 0.2
 def parts(rule: Rule, runs: int) -> list[tuple[int, int]]:
     """The experiments of a rule, [start, stop), as one job each."""
     n = 1 if rule.share >= SLOW else 8
-    ends = [runs * i // n for i in range(n + 1)]
+    ends = [runs * rule.more * i // n for i in range(n + 1)]
     return list(pairwise(ends))
 
 

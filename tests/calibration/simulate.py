@@ -29,6 +29,8 @@ class Rule:
     truth: float | None = None
     share: float = 1.0
     """Of the usual number of simulations in the fast part: less for what takes long."""
+    more: int = 1
+    """Times the usual number of simulations in the campaign, where the rate is near to what is tolerated."""
     admits: str = ""
     """Why it is off its nominal level, where it is: printed in the table."""
 
