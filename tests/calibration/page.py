@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 from lab.evidence.files import write_whole
@@ -21,8 +22,8 @@ HEAD = """# How often the verdicts are wrong
 Every rule that can give PASS was run on simulated experiments whose truth is known, and which is put exactly on
 the bar: there both PASS and FAIL are wrong. An interval has 95 %, so each side is due 2.5 %; a claim that is
 decided by a test is due 5 %. "Surely below {ceiling:.1%}" is said of the one-sided 95 % upper bound
-(Clopper-Pearson) of either rate. This page is written by `make calibration` ({runs} experiments a rule, fewer where
-the table says so); a part of
+(Clopper-Pearson) of either rate. This page is written by `make calibration` ({runs} experiments a rule where
+the table says nothing else); a part of
 it runs in `make test`. All counts are in [calibration.json](calibration.json); sources {sources}.
 
 ![Rates of wrong verdicts](images/calibration.png)
@@ -75,8 +76,8 @@ def write(
     }
     write_whole(docs / "calibration.json", (json.dumps(figures, indent=1) + "\n").encode())
     seeds = max(planted.as_wanted(row)[1] for row in found)
-    most = max(count.runs for count in counts)
-    text = HEAD.format(ceiling=CEILING, runs=f"{most:,}", sources=made_from) + _table(counts)
+    usual = mode(count.runs for count in counts)
+    text = HEAD.format(ceiling=CEILING, runs=f"{usual:,}", sources=made_from) + _table(counts)
     text += POWER.format(points=max(point["runs"] for curve in curves for point in curve))
     text += PLANTED.format(seeds=seeds) + "".join(map(_planted_row, found))
     text += FAULTY + "".join(f"| {fault.id} | {fault.what} | `{fault.test}` |\n" for fault in FAULTS)
@@ -128,10 +129,7 @@ def _draw_rates(counts: Sequence[Count]) -> Any:
     ax.set_ylim(len(counts) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.set_xlabel("% of experiments that came to a wrong verdict")
-    ax.set_title(
-        f"Wrong verdicts with the truth on the bar, up to {max(c.runs for c in counts):,} experiments a rule",
-        fontsize=9,
-    )
+    ax.set_title("Wrong verdicts with the truth on the bar", fontsize=9)
     for label, marker, colour in (("false PASS", "o", "#0072B2"), ("false FAIL", "^", "#D55E00")):
         ax.plot([], [], marker, color=colour, label=label, markersize=4)
     ax.plot([], [], color="0.5", linestyle="--", label="due")
