@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lab.evidence import CellRecord, gather, read
+from lab.evidence.tables import differing
 from lab.methods.planning import PHASES, Decision, decide, overall
 
 
@@ -161,11 +161,6 @@ def one_setting(cells: list[CellRecord]) -> tuple[list[CellRecord], str]:
     kept = [cell for cell, setting in zip(cells, settings, strict=True) if setting == first]
     if len(ran) == 1:
         return kept, ""
-    own, all_settings = _setting(kept[0]), [_setting(cell) for cell in cells]
-    told = [f"{k} = {own[k]}" for k in own if any(other.get(k) != own[k] for other in all_settings)]
+    told = [f"{name} = {value}" for name, value in differing(kept[0], cells).items()]
     others = len(ran) - 1
     return kept, f"{', '.join(told)}; {others} other setting{'s are' if others > 1 else ' is'} in the table"
-
-
-def _setting(cell: CellRecord) -> dict[str, Any]:
-    return {**cell.knobs, "seed": cell.seed}

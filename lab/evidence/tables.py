@@ -135,11 +135,15 @@ def called(cells: list[CellRecord]) -> dict[str, str]:
     """By cell, what it is called among those of its experiment: of whom it asks, and the knobs and seed that differ."""
     names = {}
     for cell in cells:
-        settings = [{**other.knobs, "seed": other.seed} for other in cells if other.experiment == cell.experiment]
-        own = {**cell.knobs, "seed": cell.seed}
-        differing = [f"{name}={own[name]}" for name in own if any(other.get(name) != own[name] for other in settings)]
-        names[cell.cell] = " ".join([cell.asked, *differing]).strip()
+        own = differing(cell, [other for other in cells if other.experiment == cell.experiment])
+        names[cell.cell] = " ".join([cell.asked, *(f"{name}={value}" for name, value in own.items())]).strip()
     return names
+
+
+def differing(cell: CellRecord, among: Iterable[CellRecord]) -> dict[str, Any]:
+    """The knobs and the seed of a cell in which any of the others differs from it."""
+    own, *settings = ({**one.knobs, "seed": one.seed} for one in (cell, *among))
+    return {name: value for name, value in own.items() if any(other.get(name) != value for other in settings)}
 
 
 def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:

@@ -105,7 +105,7 @@ def pytest_runtest_makereport(
         report.verdict = "invalid"  # type: ignore[attr-defined]
         if isinstance(error, Invalid):
             report.longrepr = f"INVALID: {error}"
-        elif error is not None and (_is_usage(error) or _is_told(error)):
+        elif error is not None and _is_told(error):
             report.longrepr = f"ERROR: {error}"
     if declared:
         try:
@@ -141,15 +141,9 @@ def _record(item: pytest.Item, report: pytest.TestReport, error: BaseException |
         notebook.finish("INVALID", text if when == "call" else f"in its {when}: {text}")
 
 
-def _is_usage(error: BaseException | None) -> bool:
-    """Whether an error is one of the laboratory's own, whose text is one line that says what to do."""
-    known = ("SubjectError", "Unhealthy")  # by name, so as not to import torch
-    return any(kind.__name__ in known for kind in type(error).__mro__)
-
-
 def _is_told(error: BaseException) -> bool:
     """Whether our own code refused something with a sentence, which says more than the lines that led there."""
-    if not isinstance(error, ValueError) or error.__traceback__ is None or "\n" in str(error):
+    if not isinstance(error, ValueError) or error.__traceback__ is None:
         return False
     *_, raised = traceback.walk_tb(error.__traceback__)
     return str(raised[0].f_globals.get("__name__", "")).partition(".")[0] in ("lab", "fixtures")
