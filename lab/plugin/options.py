@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,10 +33,10 @@ class Settings:
     those of the command line, which must exist. `sweeps` are the knobs of the grid, as (experiment or None, knob,
     its values as one text). `load` is how models are loaded. `worker` is "main" outside
     of xdist. `seeds` are those under which each cell runs; `resume` goes on with what was interrupted, `cache`
-    says whether what is known is read and kept. `force` opens every gate. `freeze` writes the lock and runs
-    nothing; `plan` says what would be done; `dry_run` writes
-    configurations and cards, and runs nothing; `supersedes` names an earlier run that this one corrects. `command` is
-    the command line, on a worker the controller's.
+    says whether what is known is read and kept. `refuted` says of cells why their claims are known to be refuted.
+    `force` opens every gate. `freeze` writes the lock and runs nothing; `plan` says what would be done; `dry_run`
+    writes configurations and cards, and runs nothing; `supersedes` names an earlier run that this one corrects.
+    `command` is the command line, on a worker the controller's.
     """
 
     models: tuple[str, ...] | None
@@ -44,6 +45,7 @@ class Settings:
     sweeps: tuple[tuple[str | None, str, str], ...]
     load: dict[str, Any]
     inconclusive: str
+    refuted: Mapping[str, str]
     results: Path
     run: str
     worker: str
@@ -177,6 +179,12 @@ def add(parser: pytest.Parser) -> None:
     parser.addini("lab_set", "knobs, one KNOB=VALUE a line; --lab-set comes after them", type="linelist", default=[])
     parser.addini("lab_load", "one KEY=VALUE a line; --lab-load comes after them", type="linelist", default=[])
     parser.addini("lab_inconclusive", "default of --lab-inconclusive", default="ok")
+    parser.addini(
+        "lab_refuted",
+        "claims known to be refuted, one CELL: WHY a line; they fail as ever, and alone leave the exit code 0",
+        type="linelist",
+        default=[],
+    )
     parser.addini("lab_results", "default of --lab-results, relative to the root folder", default="results")
 
 
@@ -213,6 +221,7 @@ def read(config: pytest.Config) -> Settings:
         sweeps=sweeps,
         load=dict(map(_loading, [*config.getini("lab_load"), *config.option.lab_load])),
         inconclusive=policy,
+        refuted=dict(map(_refuted, config.getini("lab_refuted"))),
         results=Path(worker.get("lab_results", folder)),
         run=worker.get("lab_run") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         worker=worker.get("workerid", "main"),
@@ -226,6 +235,13 @@ def read(config: pytest.Config) -> Settings:
         supersedes=config.option.lab_supersedes,
         command=tuple(worker.get("lab_command") or ("pytest", *map(str, config.invocation_params.args))),
     )
+
+
+def _refuted(line: str) -> tuple[str, str]:
+    cell, _, why = line.partition(": ")
+    if not why.strip():
+        raise pytest.UsageError(f"lab_refuted = {line!r}: write the cell and why, as PM2[gpt2]: it errs at random")
+    return cell.strip(), why.strip()
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -65,6 +65,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"{cell.verdict} {cell.cell}: {cell.reason}")
         if cell.shown_verdict.endswith(f"({NOT_REFUTED})"):
             terminalreporter.write_line(f"NOT REFUTED {cell.cell}: {cell.negative}", red=True)
+        if why := config.stash[SETTINGS].refuted.get(cell.cell):
+            if cell.verdict == "FAIL":
+                terminalreporter.write_line(f"REFUTED AS KNOWN {cell.cell}: {why}")
+            elif cell.verdict != "SKIPPED":
+                said = f"{cell.cell} is {cell.verdict}, and lab_refuted lists it ({why}); take it from there"
+                terminalreporter.write_line(said, yellow=True)
         for control in cell.controls:
             if control["outcome"] == "INCONCLUSIVE":
                 terminalreporter.write_line(f"undecided control in {cell.cell}: {control['name']}: {control['reason']}")

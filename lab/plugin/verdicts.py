@@ -22,6 +22,7 @@ from lab.plugin.options import SETTINGS
 EXIT_INCONCLUSIVE = 6
 """pytest itself uses 0 to 5."""
 _COUNT = pytest.StashKey[int]()
+_KNOWN = pytest.StashKey[int]()
 
 
 class Inconclusive(pytest.skip.Exception):  # type: ignore[name-defined,misc]
@@ -107,6 +108,8 @@ def pytest_runtest_makereport(
             report.longrepr = f"INVALID: {error}"
         elif error is not None and _is_told(error):
             report.longrepr = f"ERROR: {error}"
+    elif refuted and NOTEBOOK in item.stash and item.stash[NOTEBOOK].cell.id in item.config.stash[SETTINGS].refuted:
+        report.verdict = "refuted as known"  # type: ignore[attr-defined]
     if declared:
         try:
             _record(item, report, error)
@@ -173,11 +176,11 @@ def _unbound(measured: Estimate) -> Estimate:
 
 
 class _Outermost:
-    """What has to happen after all other plugins have seen a report, and the count of INCONCLUSIVE ones."""
+    """What has to happen after all other plugins have seen a report, and two counts."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        config.stash[_COUNT] = 0
+        config.stash[_COUNT] = config.stash[_KNOWN] = 0
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -188,16 +191,23 @@ class _Outermost:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if getattr(report, "verdict", None) == "inconclusive":
-            self.config.stash[_COUNT] += 1
+        verdict = getattr(report, "verdict", None)
+        self.config.stash[_COUNT] += verdict == "inconclusive"
+        self.config.stash[_KNOWN] += verdict == "refuted as known" and report.failed
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Outermost(config))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What is known to be refuted fails no run, unless `-x` cut it short; then INCONCLUSIVE has its say."""
     settings = session.config.stash[SETTINGS]
-    if exitstatus == 0 and settings.inconclusive == "exit6" and session.config.stash[_COUNT] and not settings.is_worker:
+    if settings.is_worker:
+        return
+    known = session.config.stash[_KNOWN]
+    failed = session.exitstatus == pytest.ExitCode.TESTS_FAILED and not session.shouldfail
+    if failed and known == session.testsfailed:
+        session.exitstatus = pytest.ExitCode.OK
+    if session.exitstatus == 0 and settings.inconclusive == "exit6" and session.config.stash[_COUNT]:
         session.exitstatus = EXIT_INCONCLUSIVE

@@ -142,6 +142,37 @@ def test_the_policy_is_an_ini_setting_too(run, pytester):
     result.stderr.fnmatch_lines(["ERROR: lab_inconclusive = 'maybe': choose one of ok, exit6, fail"])
 
 
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_what_is_known_to_be_refuted_fails_without_failing_the_run(run, pytester, workers):
+    pytester.makeini("[pytest]\nlab_refuted =\n  FAIL: it was made low\n  PASS: it was thought low\n")
+    result = run("-k", "test_fail or test_pass or ordinary", *workers)
+    assert result.ret == 0
+    assert result.parseoutcomes().items() >= {"passed": 2, "failed": 1}.items()
+    result.stdout.fnmatch_lines(
+        [
+            "REFUTED AS KNOWN FAIL: it was made low",
+            "PASS is PASS, and lab_refuted lists it (it was thought low); take it from there",
+        ]
+    )
+    assert run("-k", "test_fail or undecided", "--lab-inconclusive=exit6", *workers).ret == 6
+    assert run("-k", "test_fail", "-x", *workers).ret in (1, 2)  # it cut the run short, which xdist calls an interrupt
+
+
+@pytest.mark.parametrize("other", ["crash", "broken"])
+def test_what_is_known_to_be_refuted_hides_no_other_failure(run, pytester, other):
+    pytester.makeini("[pytest]\nlab_refuted = FAIL: it was made low\n CRASH: it cannot\n")
+    assert run("-k", f"test_fail or {other}").ret == 1
+
+
+def test_a_known_refutation_says_why(run, pytester):
+    pytester.makeini("[pytest]\nlab_refuted = FAIL\n")
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: lab_refuted = 'FAIL': write the cell and why, as PM2?gpt2?: it errs at random"]
+    )
+
+
 def test_exit_6_never_hides_a_failure(run):
     assert run("--lab-inconclusive=exit6").ret == 1
 
