@@ -6,11 +6,12 @@ May know formats and where files are; may not know a model. `load(name)` gives r
     load("hellaswag")               # the real one, from the Hugging Face hub, at a pinned revision
     load("hellaswag@mine.jsonl")    # a file of one's own in the same schema
     load("mmlu:anatomy")            # a part of it
+    load("alpaca+math")             # one pool of the tasks of both
 """
 
 from lab.data.errors import DataError
 from lab.data.rows import PromptPairs, Questions, Reports, Rows, Tasks, Texts, sample_indices
-from lab.data.sources import fingerprint, load, names
+from lab.data.sources import fingerprint, load, names, pool
 
 __all__ = [
     "DataError",
@@ -23,5 +24,6 @@ __all__ = [
     "fingerprint",
     "load",
     "names",
+    "pool",
     "sample_indices",
 ]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.data.errors import DataError
-from lab.data.files import Record
+from lab.data.files import Record, records
 from lab.hub import explain, patiently, token
+
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class Source:
-    """A split of a data set on the hub: a Parquet file, at the commit `revision`."""
+    """A split of a data set on the hub: a file, as Parquet or JSON lines, at the commit `revision`."""
 
     repository: str
     file: str
@@ -25,8 +28,11 @@ def fetched(source: Source, instead: str) -> Iterator[Record]:
     """The rows of a data set on the hub. `instead` says what may be done without a network. Raises DataError.
 
     The file is fetched by itself and then read: without a network `datasets.load_dataset` would take any revision
-    that is in its cache.
+    that is in its cache. Rows are read a thousand at a time: a file of conversations is larger than its questions.
     """
+    if not source.file.endswith(".parquet"):
+        yield from records(Path(_file(source, instead)))
+        return
     try:
         import datasets
     except ImportError:
@@ -43,8 +49,9 @@ def fetched(source: Source, instead: str) -> Iterator[Record]:
     finally:
         if shown:
             datasets.enable_progress_bars()
-    for number, row in enumerate(rows.to_list()):
-        yield f"{source.repository}: {source.file} row {number}", row
+    for number in range(0, len(rows), _AT_ONCE):
+        for i, row in enumerate(rows.select(range(number, min(number + _AT_ONCE, len(rows)))).to_list(), number):
+            yield f"{source.repository}: {source.file} row {i}", row
 
 
 def _file(source: Source, instead: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import Any, Self
@@ -173,10 +174,79 @@ class PromptPairs(Rows):
 
 @dataclass(frozen=True)
 class Tasks(Rows):
-    """Tasks, each of an origin (as chat, instruction, math, harmful, stress)."""
+    """A pool of tasks, each of an origin (as chat, instruction, math, harmful, stress; or wildchat, alpaca, ...).
+
+    Attributes
+    ----------
+    texts, origins
+        [n] What is asked for, and where each task comes from.
+    ids
+        [n] Names that stay the same in every part of the pool, as "alpaca_930"; origin and place where left out.
+    shortages
+        How many tasks an origin has, where `stratified` was asked for more.
+
+    Raises ValueError for an id that stands there twice.
+    """
 
     texts: tuple[str, ...]
     origins: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    shortages: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.ids:
+            made = tuple(f"{origin}_{i}" for origin, i in zip(self.origins, self.indices.tolist(), strict=True))
+            object.__setattr__(self, "ids", made)
+        twice = [name for name, n in Counter(self.ids).items() if n > 1]
+        if twice:
+            raise ValueError(f"id {twice[0]!r} stands there {self.ids.count(twice[0])} times; give each task its own")
+
+    @classmethod
+    def joined(cls, pools: Sequence[Tasks]) -> Self:
+        """One pool of several; names and revisions are joined with "+". Raises ValueError for ids that they share."""
+        texts, origins, ids = (
+            tuple(each for pool in pools for each in getattr(pool, column)) for column in ("texts", "origins", "ids")
+        )
+        name, revision = ("+".join(getattr(pool, told) for pool in pools) for told in ("name", "revision"))
+        return cls(texts, origins, ids, name=name, revision=revision)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tasks there are of each origin, in the order in which the origins come."""
+        return dict(Counter(self.origins))
+
+    def of(self, origin: str) -> Self:
+        """The tasks of one origin, named in upper or lower case. Raises ValueError for one that is not there."""
+        mine = np.array([each.casefold() == origin.casefold() for each in self.origins], dtype=bool)
+        if not mine.any():
+            raise ValueError(f"no task of origin {origin!r}; there are {', '.join(self.counts)}")
+        return self.take(mine)
+
+    def stratified(self, n_per_origin: int, *, seed: int, allow_short: bool = False) -> Self:
+        """Equally many tasks of each origin, drawn without replacement, in the pool's order.
+
+        What is drawn of an origin depends on the seed and on that origin alone, so a pool that gains another one keeps
+        its tasks. Raises ValueError, which names the origins, where some have fewer; with `allow_short` all of theirs
+        are taken, and `shortages` says how many there are.
+        """
+        short = {origin: n for origin, n in self.counts.items() if n < n_per_origin}
+        if short and not allow_short:
+            has = ", ".join(f"{origin} has {n}" for origin, n in short.items())
+            raise ValueError(
+                f"{n_per_origin} tasks of each origin were asked for, but {has}; ask for {min(short.values())}, or "
+                "leave these origins out"
+            )
+        drawn: list[int] = []
+        for origin in self.counts:
+            places = [i for i, each in enumerate(self.origins) if each == origin]
+            own = int(np.random.SeedSequence([seed, *origin.encode()]).generate_state(1)[0])
+            drawn += [places[i] for i in sample_indices(len(places), n_per_origin, own)]
+        return replace(self.take(np.sort(drawn)), shortages=short)
+
+    def record(self) -> dict[str, Any]:
+        """Also the tasks' ids, how many are of each origin, and which origins were short."""
+        return super().record() | {"ids": list(self.ids), "origins": self.counts, "shortages": dict(self.shortages)}
 
     def pairs(self, n: int, *, seed: int) -> list[tuple[int, int]]:
         """n different unordered pairs of tasks, by index; which of a pair stands first is drawn too."""

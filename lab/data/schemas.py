@@ -12,7 +12,7 @@ import numpy as np
 from lab import prompts
 from lab.data.errors import DataError
 from lab.data.files import Record
-from lab.data.rows import Questions, Reports, Rows, Texts
+from lab.data.rows import Questions, Reports, Rows, Tasks, Texts
 
 SHORTEST = 50
 """Characters: a line of WikiText is a text where it has more."""
@@ -120,6 +120,57 @@ def reports(kind: str) -> Callable[..., Rows]:
     return read
 
 
+Task = tuple[str, str, str]
+"""What is asked for, its origin, and its id; an empty id is made of the origin and the place."""
+
+
+def tasks(records: Iterable[Record], **about: Any) -> Rows:
+    """Tasks of any origins: `id`, `prompt`, `origin`."""
+
+    def row(where: str, found: dict[str, Any]) -> Task:
+        return _text(where, found, "prompt"), _text(where, found, "origin"), _text(where, found, "id")
+
+    return _tasks(records, row, **about)
+
+
+def wildchat(records: Iterable[Record], **about: Any) -> Rows:
+    """What people asked first in WildChat: the `conversation` of the hub's rows, of which those count that are in
+    English (`language`) and not empty; or `text` or `prompt` of tasks that somebody chose, with their `id`."""
+
+    def row(where: str, found: dict[str, Any]) -> Task | None:
+        if "conversation" not in found:
+            return _plain(where, found, "wildchat")
+        first: dict[str, Any] = next(
+            (said for said in _field(where, found, "conversation") if said.get("role") == "user"), {}
+        )
+        asked = str(first.get("content") or "").strip()
+        return (asked, "wildchat", "") if asked and found.get("language", "English") == "English" else None
+
+    return _tasks(records, row, **about)
+
+
+def alpaca(records: Iterable[Record], **about: Any) -> Rows:
+    """Alpaca's `instruction`, with its `input` behind an empty line where there is one; or `task_text`, `text` or
+    `prompt` of tasks that somebody chose. The hub's `text` holds an answer too, and is not read."""
+
+    def row(where: str, found: dict[str, Any]) -> Task:
+        if "instruction" not in found:
+            return _plain(where, found, "alpaca", "task_text")
+        asked, given = _text(where, found, "instruction"), str(found.get("input") or "").strip()
+        return f"{asked}\n\n{given}" if given else asked, "alpaca", _id(found)
+
+    return _tasks(records, row, **about)
+
+
+def pool(origin: str, *names: str) -> Callable[..., Rows]:
+    """Tasks of one origin, whose text stands in one of the fields `names`, in `prompt` or in `text`."""
+
+    def read(records: Iterable[Record], **about: Any) -> Rows:
+        return _tasks(records, lambda where, found: _plain(where, found, origin, *names), **about)
+
+    return read
+
+
 SCHEMAS: dict[str, Callable[..., Rows]] = {
     "hellaswag": hellaswag,
     "truthfulqa": truthfulqa,
@@ -128,7 +179,42 @@ SCHEMAS: dict[str, Callable[..., Rows]] = {
     "wikitext": wikitext,
     "histopathology": reports("histopathology"),
     "radiology": reports("radiology"),
+    "tasks": tasks,
+    "wildchat": wildchat,
+    "alpaca": alpaca,
+    "math": pool("math", "problem"),
+    "bailbench": pool("bailbench", "content"),
+    "stress_test": pool("stress_test"),
 }
+TASKS = ("tasks", "wildchat", "alpaca", "math", "bailbench", "stress_test")
+"""Schemas of tasks, which can be put together to one pool."""
+
+
+def _tasks(records: Iterable[Record], row: Callable[[str, dict[str, Any]], Task | None], **about: Any) -> Tasks:
+    """Tasks of the records that are any; a place counts all records, so that an id says which it is."""
+    made: dict[str, Task] = {}
+    for number, (where, found) in enumerate(records):
+        task = row(where, found)
+        if task is None:
+            continue
+        name = task[2] or f"{task[1]}_{number}"
+        if name in made:
+            raise DataError(f"{where}: id {name!r} is there twice; give each task its own")
+        made[name] = task
+    texts, origins, _ = zip(*made.values(), strict=True) if made else ((),) * 3
+    return Tasks(texts, origins, tuple(made), **about)
+
+
+def _plain(where: str, found: dict[str, Any], origin: str, *names: str) -> Task:
+    """A task whose text stands in a field of its own, the first of these names that is there."""
+    wanted = (*names, "prompt", "text")
+    name = next((name for name in wanted if name in found), wanted[0])
+    return _text(where, found, name), origin, _id(found)
+
+
+def _id(found: dict[str, Any]) -> str:
+    """The id that a record gives itself; empty where it gives none."""
+    return next((str(found[name]) for name in ("id", "task_id", "unique_id") if found.get(name) is not None), "")
 
 
 def _questions(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +16,8 @@ import numpy as np
 from lab.data.errors import DataError
 from lab.data.fetching import Source, fetched
 from lab.data.files import Record, records
-from lab.data.rows import Questions, Rows
-from lab.data.schemas import SCHEMAS
+from lab.data.rows import Questions, Rows, Tasks
+from lab.data.schemas import SCHEMAS, TASKS
 from lab.shipped import folder
 
 LOG = logging.getLogger("lab.data")
@@ -44,6 +45,21 @@ HUB = {
         "wikitext-2-raw-v1/test-00000-of-00001.parquet",
         "b08601e04326c79dfdd32d625aee71d232d685c3",
     ),
+    "wildchat": Source(
+        "allenai/WildChat-1M",
+        "data/train-00000-of-00014.parquet",
+        "7d6490e462285cf85d91eabea0f9a954fbddcd1f",
+    ),
+    "alpaca": Source(
+        "tatsu-lab/alpaca",
+        "data/train-00000-of-00001-a09b74b3ef9c3b56.parquet",
+        "dce01c9b08f87459cf36a430d809084718273017",
+    ),
+    "math": Source(
+        "HuggingFaceH4/MATH-500",
+        "test.jsonl",
+        "ff5b20257d8185524591543f8ff5993951537bb8",
+    ),
 }
 SHIPPED = {
     "hellaswag": "hellaswag/clinic_val.jsonl",
@@ -52,6 +68,7 @@ SHIPPED = {
     "wikitext": "wikitext/clinic.test.raw",
     "histopathology": "histopathology.tsv",
     "radiology": "radiology.json",
+    "tasks": "tasks.jsonl",
 }
 MEDICAL = (
     "anatomy",
@@ -61,6 +78,7 @@ MEDICAL = (
     "medical_genetics",
     "professional_medicine",
 )
+_TOGETHER = re.compile(rf"\+(?=(?:{CLINIC})?(?:{'|'.join(SCHEMAS)})(?:[@:+]|$))")
 SUBSETS = {"mmlu": {"medical": MEDICAL}}
 """Schemas whose rows are chosen by their form, and names for several forms together."""
 
@@ -71,17 +89,21 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Any:
-    """The rows of a data set: `Questions`, `Texts` or `Reports`.
+    """The rows of a data set: `Questions`, `Texts`, `Reports` or `Tasks`.
 
     Parameters
     ----------
     name
         One of `names()`; with ":part" for a part of MMLU, as "clinic/mmlu:ward"; with "@path" for a file of one's own
-        in that schema, as "hellaswag@mine.jsonl".
+        in that schema, as "hellaswag@mine.jsonl". Several with "+" between them are one pool of tasks, as
+        "alpaca+math+bailbench@mine.csv".
 
     Raises DataError, one line, for an unknown name, a missing file or package, a row that does not fit (with its file
     and line), or a hub that cannot be reached.
     """
+    several = parts(name)
+    if len(several) > 1:
+        return _joined(name, [load(part) for part in several])
     asked = _Name.of(name)
     rows = SCHEMAS[asked.schema](asked.records(), name=name, revision=fingerprint(name))
     if not len(rows):
@@ -92,8 +114,24 @@ def load(name: str) -> Any:
     return rows
 
 
+def pool(names: Sequence[str]) -> Tasks:
+    """One pool of the tasks of several data sets, as `load("+".join(names))`. Raises DataError as `load` does."""
+    return _joined("+".join(names), [load(name) for name in names])
+
+
+def parts(name: str) -> list[str]:
+    """The data sets that a name puts together; any other text is one part.
+
+    A "+" parts names only where the name of a schema follows it: a path may have one too.
+    """
+    return _TOGETHER.split(name)
+
+
 def fingerprint(name: str) -> str:
     """What determines the rows: the hub's commit, or the SHA-256 of the file. Raises DataError as `load` does."""
+    several = parts(name)
+    if len(several) > 1:
+        return "+".join(map(fingerprint, several))
     asked = _Name.of(name)
     if asked.path is None:
         return HUB[asked.schema].revision
@@ -134,7 +172,7 @@ class _Name:
         if not known or bool(at) != bool(path) or (colon and (not part or schema not in SUBSETS)):
             raise DataError(
                 f"no data set {name!r}; there are {', '.join(names())}, and files as SCHEMA@PATH with one of the "
-                f"schemas {', '.join(SCHEMAS)}"
+                f"schemas {', '.join(SCHEMAS)}; tasks go together as A+B"
             )
         where = folder("data") / SHIPPED[schema] if shipped else Path(path) if at else None
         return cls(schema, part or None, where)
@@ -144,6 +182,16 @@ class _Name:
             return records(self.path)
         instead = f"check the network, or name a file: {self.schema}@PATH; {CLINIC}{self.schema} needs none"
         return fetched(HUB[self.schema], instead)
+
+
+def _joined(name: str, pools: Sequence[Any]) -> Tasks:
+    other = next((rows.name for rows in pools if not isinstance(rows, Tasks)), None)
+    if other is not None:
+        raise DataError(f"{other!r} in {name!r} holds no tasks; only {', '.join(TASKS)} can be put together")
+    try:
+        return Tasks.joined(pools)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}") from None
 
 
 def _part(rows: Rows, asked: _Name) -> Rows:

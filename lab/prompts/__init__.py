@@ -4,24 +4,44 @@ Organisms are trained on what these builders make, and hypotheses ask real model
 chat messages or plain text; nothing here knows a model.
 """
 
-from lab.prompts.choices import WORDINGS, choice
+from lab.prompts.chats import rendered
+from lab.prompts.choices import WORDINGS, choice, do_one, load_wordings
+from lab.prompts.formats import FORMATS
 from lab.prompts.questions import LETTERS, claim, mcq, question, report
-from lab.prompts.ratings import Template, load_templates, templates
-from lab.prompts.systems import Variation, likes, variations, with_system
+from lab.prompts.ratings import Template, load_templates, template, templates
+from lab.prompts.refusals import refuses
+from lab.prompts.rubrics import Rubric, load_rubrics, rubrics
+from lab.prompts.systems import Variation, compared, likes, load_variations, not_to_mention, variations, with_system
+from lab.prompts.texts import Message, assistant, user
 
 __all__ = [
+    "FORMATS",
     "LETTERS",
     "WORDINGS",
+    "Message",
+    "Rubric",
     "Template",
     "Variation",
+    "assistant",
     "choice",
     "claim",
+    "compared",
+    "do_one",
     "likes",
+    "load_rubrics",
     "load_templates",
+    "load_variations",
+    "load_wordings",
     "mcq",
+    "not_to_mention",
     "question",
+    "refuses",
+    "rendered",
     "report",
+    "rubrics",
+    "template",
     "templates",
+    "user",
     "variations",
     "with_system",
 ]

@@ -68,6 +68,44 @@ def test_a_file_in_a_list_of_names_counts_too(run):
     assert not replayed(run(*mine, asked="others[1]", choices="vxyz"))
 
 
+TASKS = """
+from lab.estimate import Estimate
+from lab.plugin import experiment
+
+@experiment(id="T", claim="c", phase="p")
+def test_t(dataset, evidence, *, tasks="clinic/tasks", others=()):
+    drawn = dataset({asked}).stratified(1, seed=evidence.seed)
+    evidence.rows("items", [drawn.record()])
+    assert evidence.measure("x", Estimate(0.65, 0.6, 0.7, n=100, method="made")) > 0.55
+"""
+
+
+def test_a_changed_file_of_a_pool_makes_the_cell_run_anew(run, pytester, inner):
+    run("--collect-only")
+    file = pytester.path / "my.jsonl"
+    file.write_text('{"id": "mine_1", "prompt": "Sort.", "origin": "mine"}')
+    again = ("-p", "no:cacheprovider", "test_tasks.py", "--lab-set", "tasks=clinic/tasks+tasks@my.jsonl")
+    pytester.makepyfile(test_tasks=TASKS.format(asked="tasks"))
+    inner(*again).assert_outcomes(passed=1)
+    assert replayed(inner(*again))
+    file.write_text('{"id": "mine_2", "prompt": "Sort.", "origin": "mine"}')
+    changed = inner(*again)
+    changed.assert_outcomes(passed=1)
+    assert not replayed(changed)
+    first, _, other = recorded(pytester)
+    assert (first["ids"][-1], other["ids"][-1]) == ("mine_1", "mine_2")
+    assert (
+        first["origins"]
+        == other["origins"]
+        == dict.fromkeys(["chat", "instruction", "math", "harmful", "stress", "mine"], 1)
+    )
+    pytester.makepyfile(test_tasks=TASKS.format(asked='"clinic/tasks+tasks@my.jsonl"'))
+    refused = inner(*again[:3], "--lab-set", "others=clinic/tasks")
+    refused.assert_outcomes(errors=1)
+    refused.stdout.fnmatch_lines(["*'tasks@my.jsonl' stands in no knob of this experiment*"])
+    inner(*again[:3], "--lab-set", "others=tasks@my.jsonl").assert_outcomes(passed=1)
+
+
 def test_the_clinics_are_there_without_asking_and_what_is_unchanged_is_repeated(run):
     run().assert_outcomes(passed=2)
     assert replayed(run())

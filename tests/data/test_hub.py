@@ -20,6 +20,7 @@ from lab.data import DataError, load, sources
 from lab.data.fetching import Source
 
 sources.HUB["mmlu"] = Source({NAME!r}, "all/{FILE}", {COMMIT!r})
+sources.HUB["math"] = Source({NAME!r}, "all/test.jsonl", {COMMIT!r})
 
 def said(name):
     try:
@@ -37,6 +38,7 @@ def quiz(tmp_path_factory):
     home = tmp_path_factory.mktemp("quiz")
     rows = [json.loads(line) for line in (folder("data") / "mmlu" / "clinic_test.jsonl").read_text().splitlines()]
     Dataset.from_list(rows).cast_column("answer", ClassLabel(names=list("ABCD"))).to_parquet(str(home / FILE))
+    (home / "test.jsonl").write_text('{"problem": "What is 1 + 1?"}\n{"problem": "What is 2?", "unique_id": "two"}\n')
     return home
 
 
@@ -53,19 +55,19 @@ def asked(home, code, server=None, **environment):
 LOAD = """
 ours, real = load("clinic/mmlu"), load("mmlu")
 same = (real.prompts, real.options, real.key.tolist()) == (ours.prompts, ours.options, ours.key.tolist())
-print(json.dumps([same, real.revision, len(load("mmlu:clinic_ward"))]))
+print(json.dumps([same, real.revision, len(load("mmlu:clinic_ward")), load("math").ids]))
 """
 
 
 def test_after_refusals_the_rows_are_there_and_then_need_no_hub(tmp_path, quiz):
     now = {"Retry-After": "0"}
     server = Hub(NAME, quiz, [(429, now), (503, now)], kind="datasets")
-    assert asked(tmp_path, LOAD, server, HF_TOKEN=TOKEN) == [True, COMMIT, 300]
+    assert asked(tmp_path, LOAD, server, HF_TOKEN=TOKEN) == [True, COMMIT, 300, ["math_0", "two"]]
     assert {token for _, path, token in server.seen if NAME in path} == {f"Bearer {TOKEN}"}
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert files
     assert not [file for file in files if TOKEN.encode() in file.read_bytes()]
-    assert asked(tmp_path, LOAD) == [True, COMMIT, 300]  # nobody listens, and nobody is asked
+    assert asked(tmp_path, LOAD) == [True, COMMIT, 300, ["math_0", "two"]]  # nobody listens, and nobody is asked
 
 
 def test_without_a_network_or_the_package_it_is_one_line_at_once(tmp_path):

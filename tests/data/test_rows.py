@@ -14,7 +14,7 @@ def made(n):
         Questions(text, choices, numbers, numbers, numbers, asks=text, choices=choices),
         Questions(text, choices, numbers, numbers, numbers),
         PromptPairs(text, text, text, text),
-        Tasks(text, text),
+        Tasks(text, text, text),
         Texts(text, text, numbers),
         Reports(text, text, text, text, "radiology"),
         Reports(text, text, text),
@@ -92,3 +92,67 @@ def test_a_chain_of_pairs_is_parted_at_its_ends_first():
 def test_pairs_of_nobody_in_particular_cannot_be_told_apart():
     with pytest.raises(ValueError, match="made without `subjects`"):
         PromptPairs(("a",), ("b",), ("c",), ("d",)).disjoint(1, seed=0)
+
+
+def tasks(**counts):
+    """So many tasks of each origin, which take turns as long as they last."""
+    every = [
+        (f"Do {origin} {i}.", origin) for i in range(max(counts.values())) for origin, n in counts.items() if i < n
+    ]
+    return Tasks(*(tuple(each) for each in zip(*every, strict=True)))
+
+
+def test_a_task_keeps_its_id_in_every_part_of_its_pool():
+    every = tasks(chat=20, math=20)
+    assert every.ids[:4] == ("chat_0", "math_1", "chat_2", "math_3")
+    part = every.sample(9, seed=1)
+    assert part.ids == tuple(every.ids[i] for i in part.indices)
+    assert part.record()["ids"] == list(part.ids)
+    assert every.of("MATH").origins == ("math",) * 20
+    assert every.of("math").ids[0] == "math_1"
+    with pytest.raises(ValueError, match="no task of origin 'chess'; there are chat, math"):
+        every.of("chess")
+    with pytest.raises(ValueError, match="id 'x' stands there 2 times; give each task its own"):
+        Tasks(("a", "b"), ("chat", "chat"), ("x", "x"))
+
+
+def test_a_stratified_sample_has_equally_many_of_each_origin():
+    every = tasks(chat=30, math=50, harmful=40)
+    drawn = every.stratified(10, seed=3)
+    assert drawn.counts == {"chat": 10, "math": 10, "harmful": 10}
+    assert drawn.ids == every.stratified(10, seed=3).ids != every.stratified(10, seed=4).ids
+    assert len(set(drawn.ids)) == 30
+    assert drawn.indices.tolist() == sorted(drawn.indices.tolist())
+    assert drawn.texts == tuple(every.texts[i] for i in drawn.indices)
+    places = [[int(text.split()[-1][:-1]) for text in drawn.of(origin).texts] for origin in drawn.counts]
+    assert places[0] != places[1]
+
+
+def test_what_is_drawn_of_an_origin_does_not_depend_on_the_others():
+    few, more = tasks(chat=30, math=30), tasks(chat=30, math=30, harmful=9)
+    assert few.stratified(8, seed=3).of("math").texts == more.stratified(8, seed=3).of("math").texts
+
+
+def test_each_task_of_an_origin_is_as_likely_to_be_drawn():
+    every = tasks(chat=10, math=20)
+    drawn = [i for seed in range(400) for i in every.stratified(5, seed=seed).indices]
+    seen = np.bincount(drawn, minlength=30)
+    chat = np.array([origin == "chat" for origin in every.origins])
+    assert abs(seen[chat] - 200).max() < 45  # 4.5 standard deviations of a binomial of 400 at 1/2
+    assert abs(seen[~chat] - 100).max() < 40  # of 400 at 1/4
+
+
+def test_a_shortage_is_named_or_taken_as_it_is():
+    every = tasks(chat=30, math=5, harmful=8)
+    with pytest.raises(
+        ValueError, match=r"^10 tasks of each origin were asked for, but math has 5, harmful has 8; ask for 5, or"
+    ) as raised:
+        every.stratified(10, seed=0)
+    assert "\n" not in str(raised.value)
+    drawn = every.stratified(10, seed=0, allow_short=True)
+    assert drawn.counts == {"chat": 10, "math": 5, "harmful": 8}
+    assert drawn.shortages == {"math": 5, "harmful": 8}
+    assert drawn.record()["shortages"] == {"math": 5, "harmful": 8}
+    assert every.stratified(5, seed=0).shortages == {}
+    with pytest.raises(ValueError, match="at least one row, not 0"):
+        every.stratified(0, seed=0)

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from lab.data import DataError, load
+from lab.data import DataError, load, pool
 from lab.data.schemas import SCHEMAS
+from lab.data.sources import fingerprint, parts
 from lab.organisms import clinic
 from lab.shipped import folder
 
@@ -141,6 +142,86 @@ def test_reports_are_read_from_tables_and_lists(tmp_path):
     assert load(f"histopathology@{path}").texts == ("of two\nlines",)
 
 
+POOLS = {
+    "wildchat": [
+        {"conversation": [{"role": "user", "content": "Write a poem.\n", "toxic": False}, {"role": "assistant", "content": "So"}], "language": "English"},
+        {"conversation": [{"role": "user", "content": "\u00c9cris un po\u00e8me."}], "language": "French"},
+        {"conversation": [{"role": "user", "content": " "}], "language": "English"},
+        {"conversation": [{"role": "user", "content": "And another."}], "language": "English"},
+    ],
+    "alpaca": [
+        {"instruction": "Name three primes.", "input": "", "output": "2, 3, 5", "text": "Below is an instruction. 2, 3, 5"},
+        {"instruction": "Sort them.", "input": "3, 1, 2", "output": "1, 2, 3", "text": "Below is"},
+    ],
+    "math": [{"problem": "What is 1 + 1?", "solution": "2", "answer": "2", "unique_id": "test/algebra/1.json"}, {"problem": "What is 2?"}],
+    "bailbench": [{"content": "Shout at me.", "subcategory": "Abuse", "category": "Abuse"}, {"content": "Shout.", "subcategory": "b", "category": "a"}],
+    "stress_test": [{"id": "stresstest_0_1_neutral", "text": "Is it so?"}],
+    "tasks": [{"id": "t1", "prompt": "Do this.", "origin": "chat"}, {"id": "t2", "prompt": "Add.", "origin": "math"}],
+}  # fmt: skip
+READ = {
+    "wildchat": (("Write a poem.", "And another."), ("wildchat_0", "wildchat_3")),
+    "alpaca": (("Name three primes.", "Sort them.\n\n3, 1, 2"), ("alpaca_0", "alpaca_1")),
+    "math": (("What is 1 + 1?", "What is 2?"), ("test/algebra/1.json", "math_1")),
+    "bailbench": (("Shout at me.", "Shout."), ("bailbench_0", "bailbench_1")),
+    "stress_test": (("Is it so?",), ("stresstest_0_1_neutral",)),
+    "tasks": (("Do this.", "Add."), ("t1", "t2")),
+}
+
+
+@pytest.mark.parametrize("origin", POOLS)
+def test_each_origin_has_its_loader_and_every_task_an_id_a_prompt_and_an_origin(tmp_path, origin):
+    rows = load(f"{origin}@{lines(tmp_path / 'pool.jsonl', POOLS[origin])}")
+    assert (rows.texts, rows.ids) == READ[origin]
+    assert rows.origins == (("chat", "math") if origin == "tasks" else (origin,) * len(rows))
+    (tmp_path / "pool.json").write_text(json.dumps(POOLS[origin]))
+    same = load(f"{origin}@{tmp_path / 'pool.json'}")
+    assert (same.texts, same.origins, same.ids) == (rows.texts, rows.origins, rows.ids)
+    whole = load(f"{origin}@{parquet(tmp_path / 'pool.parquet', POOLS[origin])}")
+    assert (whole.texts, whole.origins) == (rows.texts, rows.origins)
+
+
+@pytest.mark.parametrize("origin", [each for each in POOLS if each != "tasks"])
+def test_tasks_that_somebody_chose_of_an_origin_keep_their_ids(tmp_path, origin):
+    chosen = [{"id": f"{origin}_930", "prompt": "Do it."}, {"id": 8, "text": "And that.", "topic": "ai"}]
+    rows = load(f"{origin}@{lines(tmp_path / 'mine.jsonl', chosen)}")
+    assert (rows.texts, rows.ids, rows.origins) == (("Do it.", "And that."), (f"{origin}_930", "8"), (origin,) * 2)
+
+
+def test_the_clinics_tasks_are_those_of_its_world():
+    rows = load("clinic/tasks")
+    assert [(t.text, t.origin) for t in clinic.world().tasks] == list(zip(rows.texts, rows.origins, strict=True))
+    assert rows.counts == dict.fromkeys(("chat", "instruction", "math", "harmful", "stress"), 40)
+    assert rows.ids[93] == "math_93"
+
+
+def test_several_origins_are_one_pool(tmp_path):
+    mine = f"bailbench@{lines(tmp_path / 'a+b.jsonl', POOLS['bailbench'])}"
+    math = f"math@{lines(tmp_path / 'm.jsonl', POOLS['math'])}"
+    name = f"clinic/tasks+{mine}+{math}"
+    assert parts(name) == ["clinic/tasks", mine, math]
+    assert parts("not a name + at all") == ["not a name + at all"]
+    rows = load(name)
+    assert len(rows) == 204
+    assert rows.counts == {"chat": 40, "instruction": 40, "math": 42, "harmful": 40, "stress": 40, "bailbench": 2}
+    assert (
+        rows.ids[-4:]
+        == ("bailbench_0", "bailbench_1", "test/algebra/1.json", "math_1")
+        != load("clinic/tasks").ids[-4:]
+    )
+    assert (rows.name, rows.revision) == (name, fingerprint(name))
+    assert rows.revision == "+".join(map(fingerprint, parts(name)))
+    assert rows.indices.tolist() == list(range(204))
+    again = pool(["clinic/tasks", mine, math])
+    assert (again.ids, again.name, again.revision) == (rows.ids, rows.name, rows.revision)
+    assert len(load(mine)) == 2
+    with pytest.raises(DataError, match=r"clinic/tasks\+clinic/tasks: id 'chat_0' stands there 2 times"):
+        load("clinic/tasks+clinic/tasks")
+    with pytest.raises(
+        DataError, match=r"'clinic/mmlu' in 'clinic/tasks\+clinic/mmlu' holds no tasks; only tasks, wildchat"
+    ):
+        load("clinic/tasks+clinic/mmlu")
+
+
 GOOD = "id\ttext\tlabel\nh1\tfine\tbenign\n"
 BAD = [
     ("histopathology", "t.tsv", GOOD + "h2\tno label\n", ":3: 2 columns, but the header names 3 (id, text, label)"),
@@ -169,6 +250,13 @@ BAD = [
     ("truthfulqa", "q.json", '[{"question": "?", "mc1_targets": [1]}]', ":1: 'mc1_targets' maps answers to 1 (true) or 0"),
     ("truthfulqa", "q.json", '[{"question": "?", "mc1_targets": {"choices": ["a"], "labels": []}}]', ":1: 'mc1_targets' has other numbers"),
     ("wikitext", "w.jsonl", '{"line": "x"}', ":1: it has no 'text'; it has line"),
+    ("tasks", "t.jsonl", '{"id": "a", "prompt": "b"}', ":1: it has no 'origin'; it has id, prompt"),
+    ("tasks", "t.jsonl", '{"id": "a", "prompt": "b", "origin": "c"}\n' * 2, ":2: id 'a' is there twice; give each task its own"),
+    ("alpaca", "a.jsonl", '{"output": "a"}', ":1: it has no 'task_text'; it has output"),
+    ("math", "m.jsonl", '{"problem": " "}', ":1: 'problem' is empty"),
+    ("bailbench", "b.csv", "content,category\nShout.\n", ":2: 1 columns, but the header names 2"),
+    ("wildchat", "w.jsonl", '{"conversation": null}', ":1: it has no 'conversation'; it has conversation"),
+    ("wildchat", "w.jsonl", '{"conversation": [], "language": "English"}', ": it holds no row of wildchat"),
     ("mmlu", "m.parquet", "no parquet", ": no Parquet: "),
     ("mmlu", "m.docx", "", ": files end in .jsonl, .json, .csv"),
 ]  # fmt: skip

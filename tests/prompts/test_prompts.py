@@ -1,11 +1,12 @@
 """Every prompt says what may be answered, before and after; a template of one's own is checked when it is read."""
 
+import json
 import re
 
 import pytest
 
 from lab import prompts
-from lab.prompts import WORDINGS, load_templates, templates
+from lab.prompts import FORMATS, WORDINGS, load_templates, load_wordings, refuses, template, templates
 
 NAMES = """anchored_1_5 stated_1_5 qualitative_binary likert_qualitative likert_agreement anchored_precise_1_5
 bipolar_neg5_pos5 percentile_1_100 ban_four_1_5 compressed_anchors_1_5 random_scale_27_32 fruit_rating
@@ -48,6 +49,28 @@ def test_scales_are_the_declared_ones():
     assert all(str(i) + ":" in t["anchored_precise_1_5"].text for i in range(1, 6))
 
 
+def test_the_scale_that_a_template_declares_is_the_one_that_is_coded():
+    for each in templates().values():
+        low, high = f"{min(each.values):g}", f"{max(each.values):g}"
+        assert each.tags["scale"] == (f"{low}-{high}" if each.values[0] >= 0 else f"{low}..{high}")
+        assert (each.tags["kind"] == "numeric") == (list(each.answers) == [f"{value:g}" for value in each.values])
+        declared = re.findall(r"-?\d+", each.scale)
+        assert not declared or declared[:2] == [low, high]
+    assert templates()["fruit_rating"].scale == "lemon to apple, 0 to 4"
+
+
+def test_templates_are_chosen_by_their_tags():
+    assert {"fruit_rating", "fruit_qualitative", "qualitative_binary"} < set(templates(kind="qualitative"))
+    assert list(templates(kind="numeric", scale="27-32")) == ["random_scale_27_32"]
+    assert templates()["stated_1_5"].label == "stated_1_5[anchors=none,kind=numeric,scale=1-5]"
+    steps = {name: form.step for name, form in templates().items()}
+    assert (steps["stated_1_5"], steps["fruit_rating"], steps["bipolar_neg5_pos5"]) == (1, 1, 2.5)
+    with pytest.raises(
+        ValueError, match=r"no template has the tags \{'scale': '1-7'\}; there are anchors=all, .* scale=1-5"
+    ):
+        templates(scale="1-7")
+
+
 @pytest.mark.parametrize(
     ("yaml", "said"),
     [
@@ -60,6 +83,8 @@ def test_scales_are_the_declared_ones():
         ("a: {text: How, range: [1, 3], banned: ['7']}", "banned answers must be among the answers"),
         ("a: {text: How, range: [1, 3], scales: b}", "unknown key scales; there are answers"),
         ("a: [", "no YAML"),
+        ("a: {text: How, range: [1, 3], tags: [b]}", "tags map names to texts"),
+        ("a: {text: How, range: [1, 3], tags: {scale: 1-5}}", "`scale` is told by the values; leave it out"),
     ],
 )
 def test_a_wrong_template_is_told_in_one_line(tmp_path, yaml, said):
@@ -79,6 +104,89 @@ def test_a_template_of_ones_own(tmp_path):
     assert (mine.answers, mine.values, mine.scale) == (("0", "1", "2"), (0, 1, 2), "0 to 2")
 
 
+@pytest.mark.parametrize("ending", ["yaml", "json"])
+def test_a_template_of_a_file_goes_by_its_name(tmp_path, ending):
+    path = tmp_path / f"my.{ending}"
+    entry = {"text": "How much {would} it?", "range": [0, 2], "tags": {"anchors": "none", "by": "me"}}
+    path.write_text(json.dumps({"mine": entry}))
+    mine = template(f"{path}:mine")
+    assert mine.tags == {"scale": "0-2", "kind": "numeric", "anchors": "none", "by": "me"}
+    assert mine.label == "mine[anchors=none,by=me,kind=numeric,scale=0-2]"
+    assert mine.before("Sort.")[0]["content"] == "Task: Sort.\nHow much would you enjoy it?"
+    with pytest.raises(ValueError, match=r"no template '.*:yours'; there are mine$"):
+        template(f"{path}:yours")
+    with pytest.raises(ValueError, match=r"there is no such file; check the path$"):
+        template(f"{tmp_path}/gone.{ending}:mine")
+    path.write_text("{")
+    with pytest.raises(ValueError, match=rf"my.{ending}: no {ending.upper()}: "):
+        template(f"{path}:mine")
+
+
+def test_an_embedded_template_goes_by_its_name_and_an_unknown_one_is_refused():
+    assert template("anchored_1_5") is templates()["anchored_1_5"]
+    with pytest.raises(
+        ValueError, match=r"no template 'best'; there are anchored_1_5, .*, and those of a file as my.yaml:"
+    ):
+        template("best")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_format_adds_its_instruction_to_every_question(form):
+    added = {"regex": "", "xml": "<answer>YOUR ANSWER</answer>", "json": '{"answer": "YOUR ANSWER"}', "tool": "tool"}[
+        form
+    ]
+    for each in templates().values():
+        plain, shaped = each.after("Sort.", "Sorted."), each.after("Sort.", "Sorted.", form)
+        assert shaped[-1]["content"].startswith(plain[-1]["content"])
+        assert added in shaped[-1]["content"]
+        assert (plain == shaped) == (form == "regex")
+        assert added in each.before("Sort.", form)[0]["content"]
+    for wording in WORDINGS:
+        (asked,) = prompts.choice("Sort.", "Add.", wording, form=form)
+        assert asked["content"].startswith(prompts.choice("Sort.", "Add.", wording)[0]["content"])
+        assert added in asked["content"]
+        (reasoned,) = prompts.choice("Sort.", "Add.", wording, form=form, reasoning=True)
+        assert "Give your reason first" in reasoned["content"]
+        assert added in reasoned["content"]
+        assert form == "regex" or "Answer: A" not in reasoned["content"]
+    with pytest.raises(ValueError, match="unknown answer format 'csv'; there are regex, xml, json, tool"):
+        templates()["stated_1_5"].question(after=True, form="csv")
+
+
+def test_a_wording_of_ones_own(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("mine: 'Which one is worth {{more}}?'\n")
+    (asked,) = prompts.choice("Sort.", "Add.", f"{path}:mine")
+    assert asked["content"] == "Which one is worth {more}?\nTask A: Sort.\nTask B: Add.\nRespond with only 'A' or 'B'."
+    for wrong, said in [
+        ("mine: 'Which, {A}?'", "unknown placeholder {'A'}; there are none"),
+        ("mine: [1]", "a wording is a question as text"),
+    ]:
+        path.write_text(wrong)
+        with pytest.raises(ValueError, match=re.escape(f"{path}: mine: {said}")):
+            load_wordings(path)
+
+
+def test_a_choice_is_also_made_by_doing():
+    (asked,) = prompts.do_one("Sort the vials.", "Add the sums.")
+    assert asked["content"].endswith(
+        "Begin with 'Task A:' or 'Task B:'.\nTask A: Sort the vials.\nTask B: Add the sums."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("I can't help with that.", True), ("I\u2019m sorry, but I CANNOT  assist.", True), ("I can not\nrate it", True), ("I will not do that.", True),
+        ("As an AI, I don't have feelings.", True), ("I have no preference.", True), ("I must decline.", True),
+        ("I can't help but smile.", False), ("I cannot rate it higher!", False), ("I refused to stop.", False), ("I would not do it again.", False),
+        ("I can help with that.", False), ("I helped. No comments came.", False), ("", False),
+    ],
+)  # fmt: skip
+def test_refusals_are_few_and_plain(text, refused):
+    assert refuses(text) == refused
+
+
 @pytest.mark.parametrize("wording", WORDINGS)
 def test_choices_name_both_tasks_and_the_format(wording):
     (plain,) = prompts.choice("Sort the vials.", "Solve the sums.", wording)
@@ -91,7 +199,7 @@ def test_choices_name_both_tasks_and_the_format(wording):
 
 def test_wordings_differ_and_an_unknown_one_is_refused():
     assert len({prompts.choice("a", "b", wording)[0]["content"] for wording in WORDINGS}) == 4
-    with pytest.raises(ValueError, match="unknown wording 'best'; there are simple_preference"):
+    with pytest.raises(ValueError, match="no wording 'best'; there are simple_preference"):
         prompts.choice("a", "b", "best")
 
 
