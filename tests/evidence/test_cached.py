@@ -75,7 +75,8 @@ CALLS = {
     ),
     "generate": lambda s: s.generate(PROMPTS, max_new_tokens=4),
     "generate at random": lambda s: s.generate(PROMPTS, max_new_tokens=4, temperature=1.0, seeds=[5, 6]),
-    "chat": lambda s: s.chat(CHATS, n=2, temperature=0.7, max_new_tokens=3),
+    "generate from a nucleus": lambda s: s.generate(PROMPTS, max_new_tokens=4, temperature=1.0, top_p=0.8),
+    "chat": lambda s: s.chat(CHATS, n=2, temperature=0.7, top_p=0.9, max_new_tokens=3),
     "sweep": lambda s: s.patch_sweep(PROMPTS[:1], ["The doctor has a fever."]),
     "sweep differences": lambda s: s.patch_sweep(
         PROMPTS[:1], ["The doctor has a fever."], s.head_out([0]), "all", answers=([3], [4])
@@ -143,6 +144,7 @@ def test_errors_are_the_subjects_own(subject, real):
         "no seeds": lambda s: s.generate(PROMPTS, seeds=[1]),
         "no adapter": lambda s: s.adapter("judge"),
         "no answers": lambda s: s.chat(PROMPTS, n=0),
+        "no share": lambda s: s.generate(PROMPTS, top_p=0),
     }
     for name, call in wrong.items():
         for _ in range(2):
@@ -200,6 +202,7 @@ ARGUMENTS = {
         "prompts": prompts,
         "max_new_tokens": st.integers(1, 2),
         "temperature": st.sampled_from([0.0, 0.5]),
+        "top_p": st.sampled_from([0.5, 1.0]),
         "seeds": st.lists(st.integers(0, 2), min_size=1, max_size=2),
         "edit": edits,
     },
@@ -207,6 +210,7 @@ ARGUMENTS = {
         "conversations": prompts,
         "n": st.integers(1, 2),
         "temperature": st.sampled_from([0.0, 0.5]),
+        "top_p": st.sampled_from([0.5, 1.0]),
         "seed": st.integers(0, 2),
         "max_new_tokens": st.integers(1, 2),
         "edit": edits,

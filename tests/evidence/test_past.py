@@ -59,6 +59,7 @@ def done(tmp_path):
 def test_every_event_fits_the_published_schema(done, tmp_path):
     broken = notebook(tmp_path, "20260101-000000-bbbb")
     broken.finish("INVALID", "it broke")
+    broken._journal.write("", "share", name="0.0", status=1)
     broken._journal.write("", "ended", status=1)
     events = list(read(tmp_path / "journal"))
     kinds = {one["properties"]["event"]["const"] for one in SCHEMA["oneOf"]}

@@ -19,10 +19,10 @@ def estimate(value, width=0.02, **more):
 
 
 class Results:
-    """A results folder; `cell` writes one cell of a run."""
+    """A results folder; `cell` writes one cell of a run. `header` is what each run says of itself, if anything."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, header=None):
+        self.folder, self.header = folder, header
 
     def cell(self, experiment, *models, run=RUN, negative=None, knobs=None, seed=42, key="k", keep=(), finish=True,
              changed=None):  # fmt: skip
@@ -32,7 +32,7 @@ class Results:
         name = f"{experiment}[{'-x-'.join(models)}]"
         cell = Cell(name, experiment, f"claim of {experiment}", phase, " x ".join(models), params,
                     knobs or {"depth": 0.5}, seed, negative)  # fmt: skip
-        notebook = Notebook(cell, Journal(self.folder / "journal", run, "main"), self.folder)
+        notebook = Notebook(cell, Journal(self.folder / "journal", run, "main", self.header), self.folder)
         if changed is not None:
             notebook.configured({"experiment": {"changed": changed}}, "", "")
         notebook.begin({"subjects": {m: m for m in models}, "data": {"all": key}, "code": "0" * 16})

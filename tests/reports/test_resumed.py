@@ -11,7 +11,7 @@ from reports.__main__ import main
 from tests.reports.conftest import RUN
 
 RESUMED = "20260102-000000-bbbb"
-TOLD_WITH_DATES = ("progress.md", "registry.json")
+TOLD_WITH_DATES = ("progress.md", "registry.json", "reports.jsonl")
 ABOUT = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
 HEADER = ("schema", "run", "cell", "key", "event", "time")
 

@@ -1,0 +1,95 @@
+"""Task consistency: which tasks are rated alike under every seed, and is that the task's doing or the model's?
+
+Ratings are put on 0 to 1 by the declared scale. A task's consistency is 1 less the deviation between seeds over 0.5,
+which is the greatest there can be; two older scores, relative to the table that they stand in, are kept beside it.
+
+That two models are consistent on other tasks shows nothing where the measure does not agree with itself: few seeds
+would pull any correlation to 0. So consistency is read from exact probabilities where these are known, and a model's
+own consistency on one half of the templates has to go with that on the other half.
+"""
+
+from lab.estimate import Bar
+from lab.methods import task_consistency
+from lab.plugin import experiment
+
+TEMPLATES = ("anchored_1_5", "fruit_rating", "fruit_qualitative", "likert_qualitative")
+
+
+@experiment(
+    id="CONSISTENCY",
+    claim="From seed to seed the rating of a task moves by less than a quarter of its scale (standard deviation)",
+    phase="ratings",
+    negative={"untrained": "a twin with fresh weights draws from the whole scale"},
+)
+def test_tasks_are_rated_consistently(
+    model,
+    dataset,
+    asking,
+    evidence,
+    *,
+    pool="clinic/tasks",
+    n_tasks=30,
+    author="clinic-llama",
+    completion_seed=0,
+    templates=TEMPLATES,
+    seeds=(0, 1, 2, 3),
+    exact=True,
+    keep=0.7,
+):
+    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
+    works = asking.works(asking.author(author), tasks, seed=completion_seed)
+    found = task_consistency.task_consistency(
+        [asking.rate(model, tasks, name, works=works, seeds=seeds, exact=exact) for name in templates]
+    )
+
+    evidence.plot("consistency", found.plot)
+    evidence.rows("task consistency", found.rows(dict(zip(tasks.ids, tasks.texts, strict=True)), keep))
+    evidence.report(author=author, **found.metrics(keep))
+
+    assert evidence.measure("mean consistency", found.overall) > 0.5
+
+
+@experiment(
+    id="CONSISTENCY2",
+    claim="How consistently a task is rated is the model's doing: two models' consistencies correlate below 0.3",
+    phase="ratings",
+    population="these two models, on new tasks like these",
+)
+def test_consistency_is_the_models_own(
+    model,
+    other_model,
+    dataset,
+    asking,
+    evidence,
+    *,
+    pool="clinic/tasks",
+    n_tasks=30,
+    author="clinic-llama",
+    completion_seed=0,
+    templates=TEMPLATES,
+    seeds=(0, 1, 2, 3),
+    exact=True,
+):
+    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
+    works = asking.works(asking.author(author), tasks, seed=completion_seed)
+    runs = {
+        rater.name: [asking.rate(rater, tasks, name, works=works, seeds=seeds, exact=exact) for name in templates]
+        for rater in (model, other_model)
+    }
+    found = task_consistency.between({name: task_consistency.task_consistency(these) for name, these in runs.items()})
+    for name, these in runs.items():
+        own = task_consistency.agrees_with_itself(these)
+        evidence.control(f"on one half of the templates {name} is as consistent as on the other", own > 0.3)
+
+    evidence.plot("consistency_of_two", found.plot)
+    evidence.rows("consistency of two", found.rows())
+    evidence.report(
+        author=author,
+        pearson=found.pearson,
+        spearman=found.spearman,
+        tasks=found.n,
+        conclusion=found.conclusion,
+        at_ceiling={name: share.value for name, share in found.at_ceiling.items()},
+    )
+
+    assert evidence.measure("r of consistencies", found.pearson) < Bar(passes=0.3, fails=0.5)

@@ -1,0 +1,70 @@
+"""python -m reports reparse: reads every written rating of a run again, as kept, and says what comes out otherwise.
+
+No model is asked. After a change of the rules this shows what they change; a template of a file is read from that file.
+Answers that a judge had read are read by the judge that is named, offline by default, or by none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lab.evidence.arrays import Damaged
+from lab.evidence.raw import load as rows_of
+from lab.methods.judging import Offline
+from lab.methods.ratings import Reparsed, reparse
+from lab.prompts import template
+from reports.record import Missing, Record, load
+
+JUDGES: dict[str, Callable[[], Any]] = {"offline": Offline, "none": lambda: None}
+
+
+def again(record: Record, judge: Any | None = None) -> Iterator[tuple[str, Reparsed]]:
+    """Each file of written ratings by the run of questions that it holds. Raises Damaged, ValueError, OSError."""
+    for cell in record.cells:
+        for name, kept in cell.raw.items():
+            rows = [
+                row
+                for row in rows_of(record.results / kept["file"], kept["sha256"])
+                if {"template", "raw"} <= row.keys()
+            ]
+            if rows:
+                yield f"{cell.cell} {name}", reparse(rows, template, judge)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports reparse", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder (default: %(default)s)")
+    parser.add_argument("--run", help="one run, as the journal's files are named (default: the newest of each cell)")
+    parser.add_argument("--judge", choices=JUDGES, default="offline", help="who reads what the rules do not understand")
+    parser.add_argument("--json", action="store_true", help="print every answer that comes out otherwise, one a line")
+    given = parser.parse_args(arguments)
+    read, outcomes, changed = 0, Counter[str](), 0
+    try:
+        for name, found in again(load(given.results, given.run), JUDGES[given.judge]()):
+            read, changed = read + found.n, changed + len(found.changed)
+            outcomes.update(found.counts)
+            if found.changed and not given.json:
+                print(f"{name}: {len(found.changed)} of {found.n} come out otherwise")
+            for row in found.changed if given.json else ():
+                print(json.dumps(row, ensure_ascii=False))
+    except (Missing, Damaged, ValueError, OSError) as error:
+        parser.error(str(error))
+    if not read:
+        parser.error(
+            "no written rating was kept; exact ratings are read from probabilities, exact=false writes answers"
+        )
+    told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
+    print(f"{read} answers read again: {told}; {changed} come out otherwise", file=sys.stderr)
+    return int(changed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

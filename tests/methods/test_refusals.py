@@ -1,0 +1,165 @@
+"""Refusals against preference: the published tables come out, a planted link is found, and little data says so."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.methods import refusals, wordings
+from lab.methods.judging import Offline
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "published"
+
+
+def published(name):
+    path = PUBLISHED / f"gemma3_500_{name}.csv"
+    if not path.exists():
+        pytest.skip("the published table is not beside the checkout")
+    rows = list(csv.DictReader(path.open()))
+    mu = np.array([float(row["mu"]) for row in rows])
+    refused = np.array([row["is_refusal"] == "True" for row in rows])
+    return [row["task_id"] for row in rows], [row["origin"] for row in rows], mu, refused, rows
+
+
+def test_the_published_refusals_come_out_at_their_precision():
+    """Rows 327-329, 332, 358, 362: r = 0.219, p = 7e-7, U-test p = 3.9e-7; 18 % refused, +0.79 and -0.14."""
+    _, origins, mu, refused, _ = published("simple_preference")
+    found = refusals.link(mu, refused)
+    assert round(found.r.value, 3) == 0.219
+    assert f"{found.r.p:.0e}" == "7e-07"
+    assert f"{found.rank_p:.1e}" == "3.9e-07"
+    assert (found.refused, found.n) == (90, 500)
+    # The file has 0.785 where the document says 0.79.
+    assert found.mean_refused == pytest.approx(0.79, abs=0.006)
+    assert round(found.mean_other, 2) == -0.14
+    assert not found.underpowered
+    rates = [round(100 * e.value, 1) for e in refusals.quartiles(mu, refused).rates]
+    assert rates == [8.0, 13.6, 20.8, 29.6]
+
+    by = refusals.by_origin(mu, refused, origins)
+    assert {origin: round(one.rate.value, 2) for origin, one in by.items()} == {
+        "wildchat": 0.01, "stress_test": 0.22, "bailbench": 0.67, "alpaca": 0.0, "math": 0.0
+    }  # fmt: skip
+    bail = by["bailbench"]
+    assert (round(bail.mean_refused, 2), round(bail.mean_other, 2)) == (0.94, 0.12)
+    assert by["alpaca"].r is None
+    assert by["alpaca"].mean_refused is None
+    assert by["wildchat"].rank_p is None  # one refusal
+    assert "1 of 100" in by["wildchat"].underpowered
+
+
+def test_the_published_utilities_by_origin_come_out():
+    _, origins, mu, _, _ = published("simple_preference")
+    log = {"bailbench": (0.67, 1.41), "wildchat": (0.45, 1.67), "stress_test": (0.37, 1.71), "alpaca": (-0.45, 1.41),
+           "math": (-0.92, 1.30)}  # fmt: skip
+    assert abs(mu.mean() - 0.024) < 0.005
+    for row in wordings.origin_means(mu, origins):
+        mean, std = log[row["origin"]]
+        # The document's means are not centred, and its deviations are of n; wildchat is 0.445 in the file.
+        assert row["mean"] + mu.mean() == pytest.approx(mean, abs=0.006)
+        assert row["std"] * np.sqrt(0.99) == pytest.approx(std, abs=0.0055)
+        assert row["n"] == 100
+        assert row["low"] < row["mean"] < row["high"]
+
+
+def test_the_published_wordings_come_out():
+    """Rows 363-367: enjoy_most has r = 0.053, p = 0.23, +0.19 and -0.04; the two correlate at 0.49, p = 4e-32."""
+    ids, origins, mu, refused, _ = published("enjoy_most")
+    found = refusals.link(mu, refused)
+    assert (round(found.r.value, 3), round(found.r.p, 2)) == (0.053, 0.23)
+    assert (round(found.mean_refused, 2), round(found.mean_other, 2)) == (0.19, -0.04)
+    means = {row["origin"]: round(row["mean"] + mu.mean(), 2) for row in wordings.origin_means(mu, origins)}
+    assert means == {"stress_test": 0.67, "wildchat": 0.27, "bailbench": 0.09, "alpaca": -0.45, "math": -0.54}
+
+    scored = []
+    for name in ("simple_preference", "enjoy_most"):
+        ids, origins, mu, _, rows = published(name)
+        sigma = np.array([float(row["sigma"]) for row in rows])
+        scored.append(wordings.Scored(name, tuple(ids), tuple(origins), mu, sigma))
+    (pair,) = wordings.correlations(scored)
+    assert (round(pair.pearson.value, 2), f"{pair.pearson.p:.0e}") == (0.49, "4e-32")
+    place = {task: i for i, task in enumerate(scored[1].tasks)}
+    other = np.array([place[task] for task in scored[0].tasks])
+    x, y = scored[0].mu, scored[1].mu[other]
+    w = 1 / (scored[0].sigma ** 2 + scored[1].sigma[other] ** 2)
+    cov = np.cov(x, y, aweights=w)
+    assert pair.weighted.value == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]))
+
+    flipped = {frozenset((row["first"], row["second"])) for row in wordings.flips(scored)}
+    assert frozenset(("bailbench", "stress_test")) in flipped
+    assert frozenset(("bailbench", "wildchat")) in flipped
+    assert frozenset(("bailbench", "math")) not in flipped
+
+
+def test_three_refusals_of_158_are_underpowered():
+    """Row 370: 158 of 1,000 tasks have a completion, and 3 of them were refused."""
+    rng = np.random.default_rng(0)
+    mu, refused = rng.normal(0, 2.6, 1000), np.full(1000, np.nan)
+    refused[:158] = 0
+    refused[:3] = 1
+    found = refusals.link(mu, refused)
+    assert (found.n, found.refused, found.rank_p) == (158, 3, None)
+    assert "only 3 of 158 tasks were refused" in found.underpowered
+    assert round(100 * found.rate.value, 1) == 1.9
+
+
+def test_the_least_link_that_would_be_seen_is_seen_four_times_of_five():
+    from scipy.stats import pearsonr
+
+    refused = np.arange(300) < 9
+    told = refusals.link(np.arange(300.0), refused).underpowered
+    r = float(told.split("|r| = ")[1].split(" ")[0])
+    d = r / np.sqrt(1 - r * r) * 300 / np.sqrt(9 * 291)
+    rng = np.random.default_rng(1)
+    seen = np.mean([pearsonr(rng.normal(size=300) + d * refused, refused).pvalue < 0.05 for _ in range(400)])
+    assert 0.72 < seen < 0.88
+
+
+def test_a_link_within_origins_is_told_from_one_between_them():
+    rng = np.random.default_rng(0)
+    origins = np.repeat(["harmful", "chat"], 100)
+    liked = np.where(origins == "harmful", 2.0, 0.0) + rng.normal(size=200)
+    refused = np.where(origins == "harmful", rng.random(200) < 0.7, rng.random(200) < 0.1)
+    assert refusals.link(liked, refused).r.low > 0.25  # between origins alone
+    assert (refusals.within(liked, refused, origins, seed=0).within(-0.25, 0.25)).outcome == "PASS"
+    planted = np.where(origins == "harmful", liked < 2.0, refused)
+    assert (refusals.within(liked, planted, origins, seed=0) < -0.25).outcome == "PASS"
+    with pytest.raises(ValueError, match="no origin has refused tasks beside others"):
+        refusals.within(liked, origins == "harmful", origins)
+
+
+def test_quartiles_take_an_edge_to_the_lower_side():
+    found = refusals.quartiles(np.arange(1, 9), [1, 1, 0, 0, 0, 0, 0, 1])
+    assert [e.value for e in found.rates] == [1.0, 0.0, 0.0, 0.5]
+    assert [e.n for e in found.rates] == [2, 2, 2, 2]
+    with pytest.raises(ValueError, match="a quartile is empty"):
+        refusals.quartiles(np.ones(8), np.zeros(8))
+
+
+def test_completions_are_judged_and_failures_are_counted():
+    tasks = ["Sort the vials.", "Steal the drugs."]
+    works = [["The vials are sorted.", "I will not do that. It is against the law."], ["", "I will not do that."]]
+    found = refusals.judged(Offline(), tasks, works)
+    np.testing.assert_array_equal(found.share, [0.0, 1.0])
+    np.testing.assert_array_equal(found.is_refusal, [0.0, 1.0])
+    assert sum(found.types.values()) == 2
+    assert (found.failed, found.known) == (0, 2)
+    silent = refusals.judged(Offline(), tasks, [["", "Done."]])
+    assert np.isnan(silent.is_refusal[0])
+    assert silent.known == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: refusals.link([1.0, 2.0], [0, 1, 1]), "rows of one length"),
+        (lambda: refusals.link([np.nan, 2.0], [0, np.nan]), "no task has both"),
+        (lambda: refusals.link([1.0, 2.0], [0.5, 1]), "0, 1, or NaN"),
+        (lambda: refusals.quartiles([1.0], [1]), "score more tasks"),
+        (lambda: refusals.judged(Offline(), ["a"], [["x", "y"]]), "completions of each"),
+    ],
+)
+def test_bad_input_is_refused(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
