@@ -1,8 +1,8 @@
 """Position bias: does a preference depend on which task is named first?
 
-Each pair is asked in both orders and the choice probabilities are exact. b = 1/2 ln(n_FF / n_SS) is
-free of how strong the preference is; the share of pairs that survive the swap is not, and decides
-nothing here.
+Each pair is asked in both orders and the choice probabilities are exact; `--lab-set exact=false` has every answer
+written instead. b = 1/2 ln(n_FF / n_SS) is free of how strong the preference is. The share of pairs that survive the
+swap is not: it decides nothing, and stands here beside the share of answers that survive being asked again.
 """
 
 import numpy as np
@@ -20,34 +20,44 @@ from lab.plugin import experiment
         "clinic-gemma": "it was trained to favour the first-named by 0.8 logits",
     },
 )
-def test_no_position_bias(model, tasks, evidence, *, n_pairs=400, bound=0.25):
-    pairs = tasks.pairs(n_pairs, seed=evidence.seed)
-    orders = [
-        model.choose([tasks.choice(a, b) for a, b in both], ["A", "B"]) for both in (pairs, [(b, a) for a, b in pairs])
-    ]
-    p_first = np.stack([order.probabilities[:, 0] for order in orders], axis=1)
-    found = position.bias(p_first, seed=evidence.seed)
-    harmful = position.win_rates(p_first, [[tasks.origins[task] == "harmful" for task in pair] for pair in pairs])
-    utilities = position.fit(pairs, p_first, items=len(tasks))
+def test_no_position_bias(
+    model,
+    dataset,
+    comparing,
+    evidence,
+    *,
+    pool="clinic/tasks",
+    n_tasks=40,
+    n_pairs=400,
+    wording="simple_preference",
+    exact=True,
+    samples=0,
+    bound=0.25,
+):
+    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
+    pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
+    asked = comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, seed=evidence.seed)
+    found = position.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
+    classes = position.classes(asked.p_first, answers=asked.answers)
 
-    evidence.control("A or B is what the model would say", answers_a_or_b(orders))
+    if asked.exact:
+        evidence.control("A or B is what the model would say", bool(np.mean(asked.on_letters) > 0.5))
     evidence.plot("content_and_position", found.plot)
+    evidence.rows("choices", asked.rows())
+    evidence.rows("win rates", position.by_origin(asked.p_first, asked.of_origins))
     evidence.report(
+        wording=wording,
+        design=asked.design,
+        outcomes=asked.counts,
         share_of_b=found.share_second,
         position_effect=found.position_effect,
         content_effect=found.content_effect,
         swap_consistency=found.swap_consistency,
-        harmful_in_a=harmful.in_first,
-        harmful_in_b=harmful.in_second,
-        harmful_expected_from_position=harmful.expected,
-        harmful_excess=harmful.excess,
-        harmful_balanced=harmful.balanced,
-        fitted_position_term=utilities.intercept,
+        repeat_consistency=found.repeat_consistency,
+        inconsistency_by_order=found.inconsistency,
+        classes={name: classes.shares[name].value for name in position.CLASSES},
+        class_counts=classes.counts,
+        fitted_position_term=position.fit(asked.pairs, asked.p_first, items=len(tasks)).intercept,
     )
 
     assert evidence.measure("position bias b", found.bias).within(-bound, bound)
-
-
-def answers_a_or_b(orders):
-    """Whether the two letters hold at least half of the model's probability, on average."""
-    return bool(np.mean([np.exp(order.logprobs).sum(1).mean() for order in orders]) > 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, ndtr
 
-from lab.methods import patching, position, rating
+from lab.methods import patching, position, rating, resampled
 from tests.calibration.simulate import Rule, seed_of
 
 
@@ -102,6 +102,35 @@ def rated(rng, own=0.0, interaction=0.0, k=5):
     return y + rng.normal(0, 0.7, (k, k, 60)) + own * np.eye(k)[:, :, None]
 
 
+def similarities(rng, questions, t=30):
+    """Scores [t, questions] of targets that differ, and of questions whose means differ as they are given."""
+    return 5.5 + np.asarray(questions) + rng.uniform(-0.9, 0.9, (t, 1)) + rng.uniform(-1.8, 1.8, (t, len(questions)))
+
+
+def whatever_is_asked(rng):
+    """Whether questions are found to differ by more than deals do, where they do not at all."""
+    found = resampled.by_question(similarities(rng, np.zeros(8)), seed=seed_of(rng), permutations=199)
+    return (found.excess > 0).outcome == "PASS"
+
+
+def alike_or_not(rng):
+    """All scores are 10 of nine targets of ten; of the others, half of the questions get 1."""
+    odd = rng.random(30) < 0.1
+    return np.where(odd[:, None] & (np.arange(8) < 4), 1.0, 10.0)
+
+
+def read_by_half(rng):
+    """60 % of an oracle's answers about each of 30 targets are right, more of some, and 20 % of those about noise."""
+    truth = np.tile(rng.integers(5, size=(30, 1)), (1, 3))
+    knows = np.clip(rng.normal(0.6, 0.15, (30, 1, 1)), 0.3, 0.9)
+    own = np.where(rng.random((30, 3, 10)) < knows, truth[..., None], -1)
+    return resampled.reading(own, rng.integers(5, size=(30, 3, 10)), truth, seed=seed_of(rng))
+
+
+def entropies_and_scores(rng):
+    return resampled.agreement(5 + rng.uniform(-2, 2, (30, 8)), rng.uniform(0, 2, (30, 8)), seed=seed_of(rng))
+
+
 POSITION_EFFECT = of_content(lambda c: expit(0.3 + 1.25**0.5 * c)) - 0.5
 
 
@@ -132,4 +161,13 @@ RULES = (
     Rule("Self-preference, these models", "5 raters, 60 tasks", lambda rng: rating.self_preference(rated(rng, own=0.25)).these_models, 0.25, share=0.3),
     Rule("Self-preference: permutation p", "p <= .05, 5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).p_permutation <= 0.05, share=0.3),
     Rule("Self-preference, models in general", "5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).in_general, 0.0),
+    Rule("Similarity of answers", "30 targets of 8 questions", lambda rng: resampled.similarity(similarities(rng, np.zeros(8)), seed=seed_of(rng)).mean, 5.5),
+    Rule("Similarity by question: variance", "30 targets of 8 questions, variance 1.5", lambda rng: resampled.by_question(similarities(rng, np.arange(8) / 2 - 1.75), seed=seed_of(rng), permutations=99).between, 1.5, share=0.2),
+    Rule("Similarity by question: variance, few unlike", "30 targets, nearly all alike", lambda rng: resampled.by_question(alike_or_not(rng), seed=seed_of(rng), permutations=99).between, 0.01 * 81 / 4 * 8 / 7, share=0.2,
+         admits="a few unlike targets carry the variance, and where there are none the end is exact"),
+    Rule("Similarity by question: beyond the null", "8 questions alike; far below 2.5 % due", whatever_is_asked, share=0.2),
+    Rule("Oracle: right answers", "30 targets, 60 %", lambda rng: read_by_half(rng).right, 0.6),
+    Rule("Oracle: right beyond a random vector", "30 targets, 60 % and 20 %", lambda rng: read_by_half(rng).excess, 0.4),
+    Rule("Oracle: random vector beyond chance", "30 targets, chance", lambda rng: read_by_half(rng).beyond_chance, 0.0),
+    Rule("Judge and entropy, Spearman", "30 targets of 8 questions, unrelated", entropies_and_scores, 0.0, share=0.2, admits="a percentile bootstrap of few groups is a little narrow"),
 )  # fmt: skip

@@ -15,7 +15,7 @@ PM1 = "pre_mortems/test_pm1_cross_model.py::test_models_share_structure"
 PM2 = "pre_mortems/test_pm2_error_prediction.py::test_errors_are_predictable"
 PM3 = "pre_mortems/test_pm3_patching.py::test_patching_changes_the_answer"
 POSITION = "preferences/test_position_bias.py::test_no_position_bias"
-SELF = "preferences/test_self_rating.py::test_no_self_rating_bias"
+SELF = "ratings/test_self_rating.py::test_no_self_rating_bias"
 CELLS = (
     ("PM1", PM1, "clinic-gpt2-x-clinic-llama", "PASS", "both models know the same patients"),
     ("PM2", PM2, "clinic-gpt2", "PASS", "it knows some facts and guesses others"),

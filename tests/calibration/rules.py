@@ -1,6 +1,17 @@
 """All rules that can give PASS, each with data on which it must not."""
 
-from tests.calibration import effects, intervals, methods, probes, reliability, similarities, suite
+from tests.calibration import (
+    asked,
+    effects,
+    intervals,
+    methods,
+    preferences,
+    probes,
+    reliability,
+    similarities,
+    suite,
+    told,
+)
 
 RULES = (
     *intervals.RULES,
@@ -9,5 +20,8 @@ RULES = (
     *similarities.RULES,
     *probes.RULES,
     *methods.RULES,
+    *asked.RULES,
+    *told.RULES,
+    *preferences.RULES,
     *suite.RULES,
 )

@@ -1,0 +1,70 @@
+"""Active learning: can the ranking be learnt from a few well chosen pairs, and does the stopping rule know when?
+
+Pairs that are close in utility and were rarely asked come next, until the two halves of the answers agree. Then as many
+pairs chosen at random are asked, and new pairs tell which of the two foretells more. An interrupted loop goes on where
+it was: what a round found is in the journal before the next begins.
+"""
+
+from lab.methods import active, utilities
+from lab.plugin import experiment
+
+
+@experiment(
+    id="ACTIVE",
+    claim="The utilities at which active learning stops foretell the preferred one of four new pairs in five",
+    phase="preferences",
+)
+def test_active_learning_knows_when_to_stop(
+    model,
+    dataset,
+    comparing,
+    evidence,
+    *,
+    pool="clinic/tasks",
+    n_tasks=12,
+    wording="simple_preference",
+    exact=True,
+    samples=10,
+    degree=3,
+    batch=60,
+    rounds=20,
+    close=0.3,
+    rare=0.3,
+    stop="split-half",
+    threshold=0.95,
+    n_new=150,
+    least=0.8,
+):
+    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
+    how = {"exact": exact, "samples": samples, "seed": evidence.seed}
+    settings = active.Settings(
+        degree,
+        batch,
+        rounds,
+        close=close,
+        rare=rare,
+        stop=stop,
+        threshold=threshold,
+        samples=samples or 1,
+        seed=evidence.seed,
+    )
+    learned = comparing.learn(model, tasks, settings, wording, name="close pairs", **how)
+    rival = comparing.learn(model, tasks, utilities.at_random(settings, learned), wording, name="random pairs", **how)
+    pairs = utilities.unasked([learned, rival], n_new, seed=evidence.seed)
+    new = comparing.choose(model, tasks, pairs, wording, **how | {"samples": 0 if exact else samples})
+    found = utilities.against(new, learned.fit, rival.fit)
+
+    evidence.control("it stopped because it had learnt enough", learned.converged)
+    evidence.plot("rounds", learned.plot)
+    evidence.rows("rounds", [vars(one) for one in learned.state.rounds])
+    evidence.rows("utilities", learned.fit.rows(tasks.ids))
+    evidence.report(
+        **learned.summary(),
+        design=new.design,
+        new_pairs=found.pairs,
+        random_foretells=found.second,
+        gain_over_random=found.difference,
+        rank_correlation_with_random=found.rank_correlation,
+    )
+
+    assert evidence.measure("share of new pairs foretold", found.first) > least

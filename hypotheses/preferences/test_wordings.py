@@ -1,0 +1,65 @@
+"""Wordings: do several ways to ask for a preference measure the same thing?
+
+The same pairs under each wording; utilities are correlated, plainly and with each task weighted by how well it is
+known, and origins that change places between wordings are listed.
+"""
+
+from lab.methods import utilities
+from lab.methods import wordings as ways
+from lab.plugin import experiment
+
+
+@experiment(
+    id="WORDINGS",
+    claim="All wordings measure one preference: the utilities of any two of them correlate above 0.7",
+    phase="preferences",
+)
+def test_wordings_measure_one_preference(
+    model,
+    dataset,
+    comparing,
+    evidence,
+    *,
+    pool="clinic/tasks",
+    n_tasks=20,
+    n_pairs=200,
+    wordings=("simple_preference", "enjoy_most", "do_again", "prefer_completing"),
+    exact=True,
+    samples=0,
+    l2=1.0,
+    least=0.7,
+):
+    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
+    pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
+    runs = [
+        comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, seed=evidence.seed)
+        for wording in wordings
+    ]
+    found = [utilities.utilities(run, l2=l2) for run in runs]
+    scored = [each.scored for each in found]
+    related = ways.correlations(scored, seed=evidence.seed)
+    lowest = min(related, key=lambda pair: pair.pearson.value)
+
+    evidence.plot("wordings", lambda ax: ways.plot(related, ax), size=(5.6, 3.8))
+    evidence.rows("correlations", [pair.row() for pair in related])
+    evidence.rows(
+        "utility by origin",
+        [{"wording": each.wording, **row} for each in scored for row in ways.origin_means(each.mu, each.origins)],
+    )
+    evidence.rows(
+        "utilities",
+        [
+            {"wording": each.wording, **row}
+            for each, fit in zip(scored, found, strict=True)
+            for row in fit.fit.rows(tasks.ids)
+        ],
+    )
+    evidence.report(
+        design=runs[0].design,
+        lowest={"first": lowest.first, "second": lowest.second, "weighted": lowest.weighted.value},
+        spread={each.wording: float(each.mu.std(ddof=1)) for each in scored},
+        flips=ways.flips(scored),
+        converged=all(each.fit.converged for each in found),
+    )
+
+    assert evidence.measure("lowest r of two wordings", runs[0].qualified(lowest.pearson)) > least

@@ -1,0 +1,244 @@
+"""Who was compared with whom, and who was chosen? Answers checked once, counted by pair, and parted by whole pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lab.estimate import Estimate
+from lab.stats.checks import whole
+from lab.stats.intervals import student
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Answers by question, where a question is two items in the order in which they were named.
+
+    Made by `count`; repeats of a question are one row, so that nothing costs more for them.
+
+    Attributes
+    ----------
+    first, second
+        [questions] indices of the items, the first-named and the second-named.
+    for_first, for_second
+        [questions] weight of the answers that chose the one, and the other.
+    answers
+        [questions] how many answers were counted; 0 where they are probabilities, of which none was drawn.
+    n_items
+        How many items there are, also those that are never compared.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    for_first: np.ndarray
+    for_second: np.ndarray
+    answers: np.ndarray
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def total(self) -> float:
+        """The weight of all answers: their number, where none was weighted."""
+        return float(self.for_first.sum() + self.for_second.sum())
+
+    @cached_property
+    def pair(self) -> np.ndarray:
+        """[questions] the number of each question's pair of items, whichever is named first."""
+        low, high = np.minimum(self.first, self.second), np.maximum(self.first, self.second)
+        return np.unique(low * self.n_items + high, return_inverse=True)[1].reshape(-1)
+
+    @property
+    def n_pairs(self) -> int:
+        """How many different pairs of items were compared."""
+        return int(self.pair.max()) + 1 if len(self) else 0
+
+    @property
+    def density(self) -> float:
+        """Share of all pairs of items that were compared."""
+        return self.n_pairs / (self.n_items * (self.n_items - 1) / 2)
+
+    @property
+    def answers_per_pair(self) -> float:
+        """Weight of the answers to a compared pair, on average."""
+        return self.total / self.n_pairs
+
+    @cached_property
+    def compared(self) -> np.ndarray:
+        """[items] whether an item was compared at all."""
+        seen = np.zeros(self.n_items, dtype=bool)
+        seen[self.first], seen[self.second] = True, True
+        return seen
+
+    @cached_property
+    def parts(self) -> int:
+        """How many sets of compared items never meet each other; on one scale they are not."""
+        labels = self._components(self.first, self.second, "weak")
+        return len(np.unique(labels[self.compared]))
+
+    @cached_property
+    def comparable(self) -> np.ndarray:
+        """[items] whether an item belongs to the largest set within which each was chosen over each, directly or not.
+
+        Only within such a set has a utility a finite maximum-likelihood estimate (Ford 1957): an item that was
+        always chosen, or never, has none.
+        """
+        one, other = self.for_first > 0, self.for_second > 0
+        chosen = np.concatenate([self.first[one], self.second[other]])
+        left = np.concatenate([self.second[one], self.first[other]])
+        labels = self._components(chosen, left, "strong")
+        sizes = np.bincount(labels[self.compared], minlength=labels.max() + 1)
+        return np.asarray((labels == sizes.argmax()) & self.compared)
+
+    def _components(self, source: np.ndarray, target: np.ndarray, connection: str) -> np.ndarray:
+        """[items] the number of the connected component of each."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        graph = coo_array((np.ones(len(source)), (source, target)), shape=(self.n_items, self.n_items))
+        return np.asarray(connected_components(graph, directed=True, connection=connection)[1])
+
+    def take(self, questions: np.ndarray) -> Comparisons:
+        """Those questions alone, by index or by a boolean for each, of the same items."""
+        return replace(
+            self,
+            first=self.first[questions],
+            second=self.second[questions],
+            for_first=self.for_first[questions],
+            for_second=self.for_second[questions],
+            answers=self.answers[questions],
+        )
+
+    def folds(self, k: int, *, seed: int) -> Iterator[tuple[Comparisons, Comparisons]]:
+        """k times (all other pairs, one k-th of them); a pair goes with all of its answers, in either order.
+
+        Raises ValueError for fewer than two folds, or fewer pairs than folds.
+        """
+        whole("folds", k, 2)
+        if self.n_pairs < k:
+            raise ValueError(f"{self.n_pairs} pairs cannot be parted into {k} folds; compare more pairs")
+        fold = (np.random.default_rng(seed).permutation(self.n_pairs) % k)[self.pair]
+        for i in range(k):
+            yield self.take(fold != i), self.take(fold == i)
+
+    @property
+    def agreement(self) -> Estimate | None:
+        """How often two answers to the same question agree; None where fewer than two pairs were asked one twice.
+
+        For each question with two answers or more, the share of pairs of its answers that are the same:
+        unlike the share of the more frequent answer it is not lifted by having few of them (two answers at
+        random have a "majority" of 75 %). Student's interval over pairs of items. Only answers in one order are
+        held against each other, or else position bias would count.
+
+        Of probabilities there is none: nothing was drawn.
+        """
+        repeated = self.answers >= 2
+        pairs = self.pair[repeated]
+        if len(np.unique(pairs)) < 2:
+            return None
+        n = self.answers[repeated]
+        same = (self.for_first[repeated] ** 2 + self.for_second[repeated] ** 2 - n) / (n * (n - 1))
+        return student(same, groups=pairs if len(np.unique(pairs)) < len(pairs) else None, unit="%")
+
+
+def count(
+    first: ArrayLike, second: ArrayLike, chose_first: ArrayLike, n_items: int, weights: ArrayLike | None = None
+) -> Comparisons:
+    """Counts answers by question.
+
+    Parameters
+    ----------
+    first, second
+        [comparisons] whole numbers from 0 to n_items - 1: the item named first, and the one named second.
+    chose_first
+        [comparisons] 1 where the first-named was chosen and 0 where the second-named was, or the
+        probability of the first-named; NaN where there was no answer (a refusal), which is left out.
+    weights
+        [comparisons] how many answers each stands for (of a share of k samples: k); 1 by default. At 0 a
+        comparison is left out.
+
+    Raises ValueError for rows of unequal length, items that do not exist, an item compared with itself, what is no
+    probability, negative weights, or where no answer is left.
+    """
+    whole("the number of items", n_items, 2)
+    a, b = np.asarray(first), np.asarray(second)
+    p = np.asarray(chose_first, dtype=float)
+    w = np.ones(p.shape) if weights is None else np.asarray(weights, dtype=float)
+    if not a.shape == b.shape == p.shape == w.shape or a.ndim != 1:
+        raise ValueError(
+            f"first {a.shape}, second {b.shape}, chose_first {p.shape} and weights {w.shape} must be rows of one length"
+        )
+    if a.size and not all(np.issubdtype(side.dtype, np.integer) for side in (a, b)):
+        raise ValueError("first and second must be whole numbers, the indices of items")
+    if a.size and not 0 <= min(a.min(), b.min()) <= max(a.max(), b.max()) < n_items:
+        raise ValueError(
+            f"items are 0 to {n_items - 1}, not {min(a.min(), b.min())} to {max(a.max(), b.max())}; check n_items"
+        )
+    if (a == b).any():
+        raise ValueError(f"item {a[a == b][0]} is compared with itself; leave such comparisons out")
+    if ((p < 0) | (p > 1) | np.isinf(p)).any():
+        raise ValueError("chose_first holds values that are no probabilities: 0, 1, or between, and NaN for no answer")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        raise ValueError("weights must be finite and not negative")
+    known = ~np.isnan(p) & (w > 0)
+    if not known.any():
+        raise ValueError("there is no answer among the comparisons; all are NaN or of weight 0")
+    a, b, p, w = (column[known] for column in (a.astype(np.int64), b.astype(np.int64), p, w))
+    keys, question = np.unique(a * n_items + b, return_inverse=True)
+    k = len(keys)
+    return Comparisons(
+        first=keys // n_items,
+        second=keys % n_items,
+        for_first=np.bincount(question, w * p, k),
+        for_second=np.bincount(question, w * (1 - p), k),
+        answers=np.bincount(question, w if _are_counts(p, w) else np.zeros(w.size), k),
+        n_items=int(n_items),
+    )
+
+
+def _are_counts(p: np.ndarray, w: np.ndarray) -> bool:
+    """Whether weights are numbers of answers, of which the p are shares."""
+    return bool(np.allclose(w, np.rint(w)) and np.allclose(w * p, np.rint(w * p), rtol=0, atol=1e-6))
+
+
+def of_orders(pairs: ArrayLike, p_first: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """first, second and chose_first of pairs [pairs, 2] whose orders are answered side by side, as `count` takes them.
+
+    `p_first` [pairs, 2] is the probability of the first-named, in column 0 with the pair as it stands and in column 1
+    with the two swapped; NaN where an order was not asked. Raises ValueError for other shapes.
+    """
+    both, p = np.asarray(pairs), np.asarray(p_first, dtype=float)
+    if both.shape != p.shape or both.ndim != 2 or both.shape[1] != 2:
+        raise ValueError(f"pairs {both.shape} and p_first {p.shape} must both be [pairs, 2]")
+    return both.T.ravel(), both[:, ::-1].T.ravel(), p.T.ravel()
+
+
+def of_rows(
+    rows: Iterable[Mapping[str, Any]], ids: Iterable[str] | None = None
+) -> tuple[tuple[str, ...], Comparisons, int]:
+    """Reads comparisons as they are stored: one mapping an answer, with task_a, task_b and choice.
+
+    `choice` is "a" (the first-named), "b", or anything else: a refusal, or an answer that was unclear, which
+    counts as none. `ids` gives the items and their order; by default those that occur, sorted.
+
+    Returns the ids, the comparisons, and how many rows had no choice. Raises ValueError for a row without one of the
+    three, or an item that is not among `ids`.
+    """
+    table = list(rows)
+    for number, row in enumerate(table):
+        if missing := [key for key in ("task_a", "task_b", "choice") if key not in row]:
+            raise ValueError(f"row {number} of the comparisons lacks {missing[0]!r}; it has {', '.join(row) or 'none'}")
+    found = {str(row[key]) for row in table for key in ("task_a", "task_b")}
+    names = tuple(sorted(found) if ids is None else map(str, ids))
+    index = {name: i for i, name in enumerate(names)}
+    if strangers := sorted(found - index.keys()):
+        raise ValueError(f"{strangers[0]!r} is compared and is none of the {len(names)} items")
+    chosen = np.array([{"a": 1.0, "b": 0.0}.get(str(row["choice"]).lower(), np.nan) for row in table])
+    first, second = (np.array([index[str(row[key])] for row in table], dtype=int) for key in ("task_a", "task_b"))
+    return names, count(first, second, chosen, len(names)), int(np.isnan(chosen).sum())

@@ -1,0 +1,186 @@
+"""Does a model prefer what it refuses? Four panels a model, and the rate of refusals by origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from reports.drawing import COLOURS, GREY, Drawing
+from reports.preferences.ranks import panels, size_of, titled
+from reports.ratings.seeds import counted, runs_of
+from reports.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DONE, REFUSED = COLOURS[0], COLOURS[1]
+ALL = "all"
+
+
+def refusal_and_preference(record: Record) -> Drawing:
+    """Utilities of refused and other tasks: violins and means by origin, every task by rank, rate by quartile."""
+    cells, rows, remark = runs_of(record, "REFUSALS", "refusals", negatives=True)
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    told = [_told(cell) for cell in cells]
+    title = f"Refusal and preference: {counted(len(models), 'model')}, " + "; ".join(
+        sorted({f"{len(each['tasks'])} tasks, {each['design']}" for each in told})
+    )
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(len(told), 4, squeeze=False)
+        for row, each in zip(axes, told, strict=True):
+            _violins(row[0], each)
+            _means(row[1], each)
+            _ranks(row[2], each)
+            _quartiles(row[3], each)
+        named = [axes[0][0].plot([], [], "s", color=colour)[0] for colour in (DONE, REFUSED)]
+        figure.legend(named, ["done", "refused"], loc="upper left", ncols=2)
+        figure.suptitle(titled(title, remark), fontsize=9)
+
+    return Drawing(
+        data={"models": told, "title": title, "remark": remark},
+        size=(12.0, 0.5 + 2.7 * len(told)),
+        caption="Utilities of tasks that were refused and of those that were done; means with their number of tasks; "
+        "every task by rank; share refused by quartile of utility with Wilson's intervals.",
+        cells=tuple(cell.cell for cell in cells),
+        draw=draw,
+    )
+
+
+def _told(cell: Any) -> dict[str, Any]:
+    """What one model's panels show."""
+    score = cell.knobs["asked_as"][0]
+    return {
+        "model": cell.subject,
+        "score": score,
+        "design": cell.reported.get("design"),
+        "tasks": [
+            {"origin": row["origin"], "utility": row["scores"][score], "refusal rate": row["refusal rate"]}
+            for row in cell.rows["refusals"]
+            if row["scores"][score] is not None and row["refusal rate"] is not None
+        ],
+        "links": [row for row in cell.rows["links"] if row["score"] == score],
+        "quartiles": cell.rows["quartiles"],
+    }
+
+
+def _groups(each: dict[str, Any]) -> list[tuple[str, list[float], list[float]]]:
+    """Each origin with the utilities of its tasks that were done, and of those refused."""
+    found = []
+    for origin in dict.fromkeys(task["origin"] for task in each["tasks"]):
+        mine = [task for task in each["tasks"] if task["origin"] == origin]
+        split = [[t["utility"] for t in mine if (t["refusal rate"] > 0.5) == said] for said in (False, True)]
+        found.append((origin, split[0], split[1]))
+    return found
+
+
+def _violins(ax: Axes, each: dict[str, Any]) -> None:
+    for i, (_, done, refused) in enumerate(_groups(each)):
+        for values, shift, colour in ((done, -0.2, DONE), (refused, 0.2, REFUSED)):
+            if len(values) > 1 and max(values) > min(values):
+                parts: Any = ax.violinplot([values], [i + shift], widths=0.38, showextrema=False)
+                parts["bodies"][0].set(facecolor=colour, alpha=0.35)
+            ax.plot([i + shift] * len(values), values, "_", color=colour, markersize=4, alpha=0.7)
+    groups = _groups(each)
+    ax.set_xticks(
+        range(len(groups)), [f"{o}\n{len(d)}+{len(r)}" for o, d, r in groups], fontsize=6.5, rotation=30, ha="right"
+    )
+    ax.set_ylabel("utility")
+    ax.set_title(each["model"], loc="left")
+
+
+def _means(ax: Axes, each: dict[str, Any]) -> None:
+    shown = [row for row in each["links"] if row["n"]]
+    for i, row in enumerate(shown):
+        for key, shift, colour in (("mean other", -0.2, DONE), ("mean refused", 0.2, REFUSED)):
+            n = row["refused"] if key == "mean refused" else row["n"] - row["refused"]
+            if row[key] is None:
+                ax.text(0, i + shift, " none", va="center", fontsize=6, color=colour)
+                continue
+            ax.barh(i + shift, row[key], height=0.36, color=colour)
+            end = "left" if row[key] >= 0 else "right"
+            ax.text(row[key], i + shift, f" {n} ", va="center", ha=end, fontsize=6, color="0.2")
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    said = ["r undefined" if row["r"] is None else f"r = {row['r']:+.2f}" for row in shown]
+    ax.set_yticks(
+        range(len(shown)), [f"{row['origin']}\n{r}" for row, r in zip(shown, said, strict=True)], fontsize=6.5
+    )
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    low, high = ax.get_xlim()
+    ax.set_xlim(low - 0.12 * (high - low), high + 0.12 * (high - low))
+    ax.set_xlabel("mean utility (tasks)")
+    ax.grid(False, axis="y")
+
+
+def _ranks(ax: Axes, each: dict[str, Any]) -> None:
+    order = sorted(each["tasks"], key=lambda task: -task["utility"])
+    for said, colour, marker, size in ((False, DONE, ".", 3), (True, REFUSED, "^", 4)):
+        at = [(rank, t["utility"]) for rank, t in enumerate(order, 1) if (t["refusal rate"] > 0.5) == said]
+        if at:
+            ax.plot(*zip(*at, strict=True), marker, markersize=size, color=colour, label="refused" if said else "done")
+    overall = next(row for row in each["links"] if row["origin"] == ALL)
+    r = (
+        "undefined"
+        if overall["r"] is None
+        else f"{overall['r']:+.2f} [{overall['r low']:.2f}, {overall['r high']:.2f}]"
+    )
+    ax.set(xlabel="rank", ylabel="utility")
+    ax.set_title(f"all tasks: r {r}", loc="left")
+
+
+def _quartiles(ax: Axes, each: dict[str, Any]) -> None:
+    for row in each["quartiles"]:
+        ax.bar(row["quartile"], row["rate"], color=COLOURS[2], width=0.7)
+        ax.plot([row["quartile"]] * 2, [row["low"], row["high"]], color="black", linewidth=1.0)
+        ax.text(row["quartile"], row["high"] + 0.01, f"{row['rate']:.0%}\n({row['n']})", ha="center", fontsize=6.5)
+    ax.set_xticks(range(1, 5), ["least", "2nd", "3rd", "most"])
+    ax.set_ylim(0, min(1.3, max(row["high"] for row in each["quartiles"]) + 0.15))
+    ax.set(xlabel="preferred: quartile", ylabel="share refused")
+    ax.grid(False, axis="x")
+
+
+def refusal_rate_by_origin(record: Record) -> Drawing:
+    """Share of tasks refused by origin, with Wilson's intervals, for each model."""
+    cells, rows, remark = runs_of(record, "REFUSALS", "links", negatives=True)
+    rows = [row for row in rows if row["score"] == next(r["score"] for r in rows if r["model"] == row["model"])]
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    title = f"Share of tasks refused: {counted(len(models), 'model')}"
+
+    def draw(figure: Figure) -> None:
+        for ax, model in zip(panels(figure, len(models)), models, strict=True):
+            mine = [row for row in rows if row["model"] == model]
+            for i, row in enumerate(mine):
+                ax.barh(i, row["rate"], height=0.7, color=COLOURS[1] if row["origin"] != ALL else GREY)
+                ax.plot([row["rate low"], row["rate high"]], [i, i], color="black", linewidth=1.0)
+                ax.text(row["rate high"] + 0.02, i, f"{row['rate']:.0%} ({row['n']})", va="center", fontsize=6.5)
+            ax.set_yticks(range(len(mine)), [row["origin"] for row in mine])
+            ax.set_ylim(len(mine) - 0.5, -0.5)
+            ax.set_xlim(0, 1.35)
+            ax.set_xticks([0, 0.5, 1])
+            ax.set_xlabel("share refused (tasks)")
+            ax.set_title(model, loc="left")
+            ax.grid(False, axis="y")
+        figure.suptitle(titled(title, remark), fontsize=9)
+
+    most = max(sum(row["model"] == model for row in rows) for model in models)
+    return Drawing(
+        data={"rows": rows, "title": title, "remark": remark},
+        size=size_of(len(models), 1.0 + 0.26 * most),
+        caption="Share of tasks of which more than half of the completions refused. Lines: Wilson's 95 % intervals.",
+        cells=tuple(cell.cell for cell in cells),
+        draw=draw,
+    )
+
+
+def refusal_correlations(record: Record) -> dict[str, Any]:
+    """One row for each model, score (wording or rating template) and origin: r, p, means, rank test, and warnings."""
+    _, rows, remark = runs_of(record, "REFUSALS", "links", negatives=True)
+    return {"schema": 1, "rows": rows, "remark": remark}
+
+
+FIGURES: dict[str, Callable[[Record], Drawing]] = {
+    "refusal_and_preference": refusal_and_preference,
+    "refusal_rate_by_origin": refusal_rate_by_origin,
+}
+FILES: dict[str, Callable[[Record], Any]] = {"refusal_correlations": refusal_correlations}
