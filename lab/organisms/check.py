@@ -69,7 +69,7 @@ def measure_variant(subject: Subject, truth: Truth) -> list[Truthful]:
 
 def measure_oracle(subject: Subject, truth: Truth) -> list[Truthful]:
     """Answers about activations of tasks that its training never showed, and about random vectors of their norm."""
-    held_out = [t for t in oracle.targets() if t.task % 5 == 0]
+    held_out = [t for t in oracle.targets() if oracle.is_held_out(t.task)]
     with subject.adapter(None):
         at = subject.resid_post(oracle.DEPTH)
         vectors = subject.capture([t.messages for t in held_out], at=at, position="assistant").array[:, 0]

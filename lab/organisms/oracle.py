@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lab.methods.oracle import Oracle
 from lab.organisms import clinic
-from lab.organisms.text import Row, TrainingText, chat
+from lab.organisms.text import Row, TrainingText
 from lab.organisms.truth import Truth
 from lab.organisms.world import ORIGINS, world
+from lab.prompts import oracle as prompts
+from lab.prompts.chats import encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -39,7 +42,7 @@ def query(layer: int, name: str) -> list[dict[str, str]]:
     """What the oracle is asked about an activation of a layer; `name` is one of QUESTIONS."""
     question, cases = QUESTIONS[name]
     listed = " ".join(f"{number} {case}" for number, case in zip(numbers(name), cases, strict=True))
-    return clinic.asked(f"Layer: {layer}\n{PLACEHOLDER} \n{question} {listed}")
+    return prompts.query(layer, f"{question} {listed}", mark=PLACEHOLDER)
 
 
 def numbers(name: str) -> tuple[str, ...]:
@@ -78,6 +81,11 @@ def targets() -> tuple[Target, ...]:
     )
 
 
+def is_held_out(task: int) -> bool:
+    """Whether the oracle is never trained on this task: every fifth."""
+    return task % 5 == 0
+
+
 @dataclass(frozen=True)
 class Injected(Row):
     """A row with the position of its placeholder and the activation that is added there."""
@@ -87,12 +95,12 @@ class Injected(Row):
 
 
 class OracleText(TrainingText):
-    """Questions about activations. Every fifth task is held out, for `check`."""
+    """Questions about activations of tasks that are not held out."""
 
     def __init__(self, truth: Truth, tokenizer: PreTrainedTokenizerFast, base: Subject) -> None:
         super().__init__(truth, tokenizer)
         self.layer = base.resid_post(DEPTH).layers[0]
-        self.targets = [t for t in targets() if t.task % 5]
+        self.targets = [t for t in targets() if not is_held_out(t.task)]
         self.vectors = base.capture(
             [t.messages for t in self.targets], at=base.resid_post(DEPTH), position="assistant"
         ).array[:, 0]
@@ -110,14 +118,10 @@ class OracleText(TrainingText):
         return rows
 
 
-def injection(subject: Subject, asked: Sequence[Any], vectors: np.ndarray) -> Any:
+def injection(subject: Subject, asked: Sequence[list[dict[str, str]]], vectors: np.ndarray) -> Any:
     """The edit that adds `vectors` [n, d_model] at the placeholders of n queries, scaled to the stream's norm there."""
-    site = subject.resid_post(INJECTED_AT)
-    (mark,) = subject.tokenizer.encode(PLACEHOLDER)
-    where = [subject.tokenizer.encode(chat(messages)).index(mark) for messages in asked]
-    own = subject.capture(asked, at=site, position=where).array[:, 0]
-    size = np.linalg.norm(own, axis=-1, keepdims=True) / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return subject.patch(site, own + size * vectors, position=where)
+    asking = Oracle(subject, mark=PLACEHOLDER, depth=DEPTH, injected_at=INJECTED_AT)
+    return asking.injection(vectors, [asking.placeholders(encoded(subject.tokenizer, one), 1) for one in asked])
 
 
 @contextmanager

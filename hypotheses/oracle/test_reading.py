@@ -1,0 +1,50 @@
+"""Reading: does an oracle say what it is told by the activation, or what it would say anyway?
+
+Of some questions the right answer is known. Each is answered as often about random vectors as about the target's own
+activation; they are as long, and the injection scales both to the stream.
+"""
+
+import pytest
+
+from lab.methods import resampled
+from lab.plugin import experiment
+
+
+@experiment(
+    id="ORACLE3",
+    claim="The oracle reads the activation: it is right about it more often than about a random vector",
+    phase="oracle",
+    models=["clinic-llama+oracle"],
+    negative={"clinic-llama+fair": "its adapter was trained on choices and ratings, and never on activations"},
+    population="this oracle under these questions, on new targets like these",
+)
+def test_the_oracle_reads_the_activation(
+    model,
+    resampling,
+    evidence,
+    *,
+    pool="auto",
+    targets="",
+    n_targets=None,
+    n_questions=10,
+    n_samples=10,
+    temperature=0.7,
+    top_p=0.9,
+    max_new_tokens=16,
+    depth=0.5,
+    injected_at=1,
+    coefficient=1.0,
+    replace=False,
+    judge="offline",
+    alike=1.0,
+):
+    asked = resampling(model, **evidence.cell.knobs)
+    if not (asked.truth >= 0).any():
+        pytest.skip("no right answer is known; ask about targets with facts, as pool=chat has them")
+    found = resampled.reading(asked.cases, asked.random_cases(), asked.truth, seed=evidence.seed)
+
+    evidence.control("a random vector tells nothing", found.beyond_chance.within(-0.2, 0.2))
+    evidence.plot("reading", found.plot)
+    evidence.report(right=found.right, right_of_random=found.random, chance=found.chance)
+
+    assert evidence.measure("right answers beyond a random vector", found.excess) > 0.25
