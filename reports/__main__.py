@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,12 +16,15 @@ from pathlib import Path
 from lab.evidence import write_tables
 from lab.evidence.files import write_whole
 from lab.evidence.tables import statistics, summary_table
+from reports import work
 from reports.directions import DIRECTIONS, restricted
 from reports.figures import write_figures
 from reports.negative import negative_results
 from reports.paper import clear, write_paper
 from reports.pivot import OPTIONS, pivot
+from reports.preferences import write_preferences
 from reports.progress import progress
+from reports.ratings import write_ratings
 from reports.record import Missing, Record, load
 
 
@@ -63,8 +67,16 @@ def paper(record: Record, places: Places) -> Done:
         return [], [str(why)]
 
 
+def rated(record: Record, places: Places) -> Done:
+    return write_ratings(record, places.output / "ratings")
+
+
+def preferred(record: Record, places: Places) -> Done:
+    return write_preferences(record, places.output / "preferences")
+
+
 def status(record: Record, places: Places) -> Done:
-    told = progress(record, places.figures, places.paper)
+    told = progress(record, places.figures, places.paper, work.read(places.output))
     return [write_whole(places.output / "progress.md", told.encode())], []
 
 
@@ -74,22 +86,29 @@ PARTS: dict[str, Callable[[Record, Places], Done]] = {
     "negative": negative,
     "paper": paper,
     "progress": status,
+    "ratings": rated,
+    "preferences": preferred,
 }
 """In the order in which they are made: the last ones look at the files of the first."""
 STATISTICS = "statistics"
 """Another name of the part `tables`, which can also write its JSON to one file."""
+APART = ("allure", "card", "changes", "compare", "html", "log", "oracle", "page", "reparse")
+"""Commands with options of their own, each a module of this package."""
 FILES = (".json", ".md", ".tex", ".txt", ".pdf", ".png", ".csv")
 
 
 def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] in (["compare"], ["card"]):
+    if given and given[0] in APART:
         return import_module(f"reports.{given[0]}").main(given[1:])  # type: ignore[no-any-return]
     parser = argparse.ArgumentParser(
         prog="python -m reports",
         description=__doc__,
         epilog="python -m reports compare A B holds two saved runs against each other; "
-        "python -m reports card makes the cards of a run anew.",
+        "python -m reports card makes the cards of a run anew; python -m reports reparse reads written ratings again; "
+        "python -m reports changes lists completions whose ratings a system prompt moved; "
+        "python -m reports html makes one HTML file by Allure, page one without it, allure Allure's results; "
+        "python -m reports log TITLE writes an entry of the research log. Each answers --help.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -116,9 +135,16 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"{asked.part} takes no {asked.option!r}")
         if asked.output and asked.output.suffix in FILES:
             return _to_file(record, asked.part, asked.output)
-        names = list(PARTS) if asked.part == "all" else ["tables" if asked.part == STATISTICS else asked.part]
+        names = (
+            [part for part in PARTS if part not in ("ratings", "preferences")]
+            if asked.part == "all"
+            else ["tables" if asked.part == STATISTICS else asked.part]
+        )
         for name in names:
+            begun = time.monotonic()
             written, missing = PARTS[name](record, Places(output))
+            if written and name != "progress":  # which tells of the others
+                work.log(output, name, written, time.monotonic() - begun)
             for path in written:
                 print(path, file=sys.stderr)
             for line in missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,20 @@ def render(drawing: Drawing, form: str) -> bytes:
 def keep(drawing: Drawing, path: Path) -> Path:
     """Writes the picture whole, in the form that the name of `path` ends with."""
     return write_whole(path, render(drawing, path.suffix[1:]))
+
+
+def lines(name: str, width: int = 22) -> str:
+    """A long name on several lines, broken behind its own marks, so that neighbours do not run into one another.
+
+    >>> lines("organisation/some-long-model-70b").splitlines()
+    ['organisation/some-', 'long-model-70b']
+    """
+    said = [""]
+    for part in re.split(r"(?<=[-_/:+, ])", name):
+        if said[-1] and len(said[-1] + part) > width:
+            said.append("")
+        said[-1] += part
+    return "\n".join(said)
 
 
 class Styles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.estimate import Estimate
@@ -24,14 +24,22 @@ if TYPE_CHECKING:
 
 
 def write_figures(record: Record, folder: Path, papers: Path) -> tuple[list[Path], list[str]]:
-    """Draws what can be drawn, as PNG with its JSON into `folder` and as PDF into `papers`.
+    """Draws the plan's figures as PNG with their JSON into `folder` and as PDF into `papers`; as `draw_all`."""
+    return draw_all(FIGURES, record, folder, papers)
+
+
+def draw_all(
+    figures: Mapping[str, Callable[[Record], Drawing]], record: Record, folder: Path, papers: Path | None = None
+) -> tuple[list[Path], list[str]]:
+    """Draws what can be drawn, as PNG with its JSON into `folder`, and where it is named as PDF into `papers`.
 
     Returns the files, and a line for each figure whose inputs are missing; an earlier picture of that name is removed,
     so that no figure tells of another run than its neighbours.
     """
-    written, missing = [], []
-    for name, make in FIGURES.items():
-        files = (folder / f"{name}.png", folder / f"{name}.json", papers / f"{name}.pdf")
+    written: list[Path] = []
+    missing: list[str] = []
+    for name, make in figures.items():
+        files = [folder / f"{name}.png", folder / f"{name}.json", *([papers / f"{name}.pdf"] if papers else [])]
         try:
             drawing = make(record)
         except Missing as why:
@@ -40,7 +48,8 @@ def write_figures(record: Record, folder: Path, papers: Path) -> tuple[list[Path
                 stale.unlink(missing_ok=True)
             continue
         data = json.dumps(drawing.data, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        written += [keep(drawing, files[0]), write_whole(files[1], data.encode()), keep(drawing, files[2])]
+        written += [keep(drawing, files[0]), write_whole(files[1], data.encode())]
+        written += [keep(drawing, path) for path in files[2:]]
     return written, missing
 
 

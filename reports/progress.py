@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from lab.evidence import CellRecord
+from lab.evidence import CellRecord, read
 from lab.evidence.tables import experiment_paths
 from lab.methods.planning import PHASES, overall
 from reports.directions import DIRECTIONS, Direction, margins, strongest
@@ -16,52 +17,60 @@ from reports.figures import FIGURES
 from reports.paper import FIGURES as PAPER_FIGURES
 from reports.pivot import plan_id, read_plan
 from reports.record import Record
-from reports.sections import done, parts
+from reports.sections import done as drafted
+from reports.sections import parts
+from reports.work import Work
 
 DECIDED = ("PASS", "FAIL", "INCONCLUSIVE")
-SETUP = "not in the journal: it begins with the first run"
-ANALYSIS = "not in the journal: reports are made after the runs, in seconds, and write no event"
-WRITING = "not in the journal: a person writes"
+DRAFT = "paper"
+"""The part of the reports that is phase 4; the others are phase 3."""
 SEEDS, SETTINGS = 3, 2
 """So many seeds, and so many values of one knob, make an ablation."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """A line of the plan's timeline: the phase whose actual time the journal holds, by its first letter; or why it
-    holds none."""
+    """A line of the plan's timeline: the phases that are told there, by their first letter, and a remark."""
 
     day: int
     activity: str
     expected: str
-    phase: str = ""
-    untold: str = ""
+    phases: str
+    remark: str = ""
 
 
 TIMELINE = (
-    Day(1, "Phase 0 (Setup) + Phase 1 (Pre-Mortems)", "4-6 hours", "1"),
+    Day(1, "Phase 0 (Setup) + Phase 1 (Pre-Mortems)", "4-6 hours", "01"),
     Day(2, "Phase 2 (Experiments for passing directions)", "6-8 hours", "2"),
-    Day(3, "Phase 2 continued + Phase 3 (Analysis)", "6-8 hours", untold="phase 2 is in day 2; " + ANALYSIS),
-    Day(4, "Phase 4 (Paper outline + draft intro)", "4-6 hours", untold=WRITING),
-    Day(5, "Phase 4 (Paper methods + results)", "4-6 hours", untold=WRITING),
-    Day(6, "Phase 4 (Paper polish + submission prep)", "4-6 hours", untold=WRITING),
+    Day(3, "Phase 2 continued + Phase 3 (Analysis)", "6-8 hours", "3", "phase 2 is in day 2"),
+    Day(4, "Phase 4 (Paper outline + draft intro)", "4-6 hours", "4"),
+    Day(5, "Phase 4 (Paper methods + results)", "4-6 hours", "", "in day 4"),
+    Day(6, "Phase 4 (Paper polish + submission prep)", "4-6 hours", "", "in day 4"),
+)
+EXPECTED = (
+    "Expected: a person's working hours. Actual: of phase 0 what `make setup` took; of 1 and 2 the seconds of all "
+    "cells in the journal, added up; of 3 and 4 what `python -m reports` took whenever it came to something new, and "
+    "of 4 also the time from the first draft to the proofread one."
 )
 
 
-def progress(record: Record, figures: Path, paper: Path) -> str:
+def progress(record: Record, figures: Path, paper: Path, done: Sequence[Work]) -> str:
     """The checklist and the timeline as Markdown. It holds durations, so runs that are equal otherwise differ in it."""
     lines = ["# Progress", "", f"Plan {plan_id(record.results, record)}{_follows(record)}.", ""]
     for title, items in checks(record, figures, paper).items():
         lines += [f"## {title}", "", *(f"- [{'x' if is_so else ' '}] {what}" for what, is_so in items), ""]
     lines += ["## Timeline", "", "| Day | Activity | Expected | Actual |", "| --- | --- | --- | --- |"]
-    lines += [f"| {day.day} | {day.activity} | {day.expected} | {_actual(record, day)} |" for day in TIMELINE]
-    lines += ["", "Expected: a person's working hours. Actual: seconds of all cells in the journal, added up.", ""]
+    actual = _actual(record, paper, done)
+    for day in TIMELINE:
+        told = "; ".join([*(f"phase {phase}: {actual[phase]}" for phase in day.phases), *filter(None, [day.remark])])
+        lines.append(f"| {day.day} | {day.activity} | {day.expected} | {told} |")
+    lines += ["", EXPECTED, ""]
     lines += ["| Phase | Cells | Expected | Actual |", "| --- | --- | --- | --- |"]
-    lines.append(f"| 0 Setup |  | 30 minutes | {SETUP} |")
+    lines.append(f"| 0 Setup |  | 30 minutes | {actual['0']} |")
     for phase, (cells, expected) in _by_phase(record).items():
         lines.append(f"| {phase} | {len(cells)} | {expected} | {_time(cells)} |")
-    lines.append(f"| 3 Analysis |  | 6-8 hours with the rest of phase 2 (day 3) | {ANALYSIS} |")
-    lines.append(f"| 4 Paper |  | 12-18 hours (days 4 to 6) | {WRITING} |")
+    lines.append(f"| 3 Analysis |  | 6-8 hours with the rest of phase 2 (day 3) | {actual['3']} |")
+    lines.append(f"| 4 Paper |  | 12-18 hours (days 4 to 6) | {actual['4']} |")
     return "\n".join(lines) + "\n"
 
 
@@ -102,18 +111,25 @@ def _paper(record: Record, folder: Path) -> list[tuple[str, bool]]:
     cited = {key for group in re.findall(r"\\cite\{([^}]*)\}", draft) for key in group.split(",")}
     drawn = re.findall(r"\\includegraphics\[[^\]]*\]\{figures/(\w+)\.pdf\}", draft)
     drawn = [name for name in drawn if (folder / "figures" / f"{name}.pdf").is_file()]
-    proof = folder / "proofread.txt"
-    digest = hashlib.sha256(draft.encode()).hexdigest()
     return [
         (f"Template selected{f': {chosen.template} for {chosen.venues}' if chosen else ''}", bool(chosen and draft)),
-        ("All sections drafted (checklist.md)", bool(draft) and all(done(parts(draft, folder)).values())),
+        ("All sections drafted (checklist.md)", bool(draft) and all(drafted(parts(draft, folder)).values())),
         ("Figures embedded", all(name in drawn for name in PAPER_FIGURES)),
         ("References complete", bool(cited) and cited <= known),
         (
             "Proofread (this very draft: `sha256sum draft.tex > proofread.txt`)",
-            bool(draft) and proof.is_file() and digest in proof.read_text(encoding="utf-8"),
+            proofread(folder) is not None,
         ),
     ]
+
+
+def proofread(folder: Path) -> Path | None:
+    """The file that vouches for the draft of this folder as it is, by its digest; None where none does."""
+    draft, proof = folder / "draft.tex", folder / "proofread.txt"
+    if not (draft.is_file() and proof.is_file()):
+        return None
+    digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+    return proof if digest in proof.read_text(encoding="utf-8") else None
 
 
 def ablated(cells: list[CellRecord]) -> bool:
@@ -172,15 +188,39 @@ def _by_phase(record: Record) -> dict[str, tuple[list[CellRecord], str]]:
     }
 
 
-def _actual(record: Record, day: Day) -> str:
-    if day.untold:
-        return day.untold
-    cells = [cell for phase, (cells, _) in _by_phase(record).items() if phase[0] == day.phase for cell in cells]
-    return _time(cells)
+def _actual(record: Record, paper: Path, done: Sequence[Work]) -> dict[str, str]:
+    """What each phase took, by its number."""
+    by_phase = _by_phase(record).items()
+    cells = {n: [cell for phase, (cells, _) in by_phase if phase[0] == n for cell in cells] for n in "12"}
+    reports = [work.seconds for work in done if work.part != DRAFT]
+    return {
+        "0": _setup(record),
+        **{n: _time(of_phase) for n, of_phase in cells.items()},
+        "3": _span(sum(reports)) if reports else "not begun",
+        "4": _writing(paper, [work for work in done if work.part == DRAFT]),
+    }
+
+
+def _setup(record: Record) -> str:
+    header = next((event for event in read(record.results / "journal") if event["event"] == "run"), {})
+    seconds = header.get("machine", {}).get("setup_seconds")
+    return "not known: not made by `make setup`" if seconds is None else _span(seconds)
+
+
+def _writing(paper: Path, drafts: Sequence[Work]) -> str:
+    """The drafts' own time, and the person's: until the draft is proofread, since when."""
+    if not drafts:
+        return "not begun"
+    first, proof = datetime.fromisoformat(drafts[0].time), proofread(paper)
+    person = f"a person writes since {first:%Y-%m-%d %H:%M} UTC"
+    if proof is not None:
+        person = f"{_span(proof.stat().st_mtime - first.timestamp())} from the first draft to the proofread one"
+    return f"{_span(sum(work.seconds for work in drafts))} for drafts, {person}"
 
 
 def _time(cells: list[CellRecord]) -> str:
-    seconds = sum(cell.seconds for cell in cells)
-    if not cells:
-        return "not run"
+    return _span(sum(cell.seconds for cell in cells)) if cells else "not run"
+
+
+def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"

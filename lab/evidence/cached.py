@@ -14,6 +14,7 @@ import numpy as np
 from lab.evidence import canonical, kept
 from lab.evidence.cache import Cache, Entry
 from lab.evidence.digest import digest
+from lab.subjects.answers import Said
 from lab.subjects.edits import Edit
 from lab.subjects.effort import DONE, PRICE
 from lab.subjects.identity import source
@@ -114,6 +115,7 @@ class CachedSpeaker:
         *,
         n: int = 1,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         seed: int = 0,
         max_new_tokens: int = 64,
         edit: Edits = None,
@@ -122,6 +124,7 @@ class CachedSpeaker:
         settings: dict[str, Any] = {
             "n": n,
             "temperature": temperature,
+            "top_p": top_p,
             "seed": seed,
             "max_new_tokens": max_new_tokens,
         }
@@ -131,11 +134,36 @@ class CachedSpeaker:
             lambda: [
                 canonical.prompts(conversations),
                 *map(canonical.whole, (n, seed, max_new_tokens)),
-                canonical.number(temperature),
+                *map(canonical.number, (temperature, top_p)),
                 canonical.edits(edit),
             ],
             lambda subject: subject.chat(conversations, **settings, **_given(edit)),
         )
+
+    def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
+        """As `Subject.replies`. Each answer is kept by itself, and none that failed."""
+
+        def key_of(conversation: Prompt) -> str | None:
+            return self._key(
+                "replies", lambda: [canonical.prompts([conversation]), canonical.whole(max_new_tokens), effort]
+            )
+
+        keys = [key_of(conversation) for conversation in conversations]
+        kept_before = {i: found for i, key in enumerate(keys) if (found := self._found(key)) is not None}
+        said = {i: Said(*found.rows[0]) for i, found in kept_before.items()}
+        for found in kept_before.values():
+            DONE.hits += 1
+            PRICE.add(**found.facts["effort"])
+        new = [i for i in range(len(keys)) if i not in said]
+        if new:
+            asked = [conversations[i] for i in new]
+            made, took = self._computed(lambda s: s.replies(asked, max_new_tokens=max_new_tokens, effort=effort))
+            for i, one in zip(new, made, strict=True):
+                said[i], key = one, keys[i]
+                if key is not None and not one.fault:
+                    self._cache.put(key, kept.entry([[one.text, one.cut]], self.notes, took))
+                    took = dict.fromkeys(took, 0)  # what all of them took is counted once
+        return [said[i] for i in range(len(keys))]
 
     # Looking it up -----------------------------------------------------------------------------------
 
@@ -171,15 +199,20 @@ class CachedSpeaker:
             DONE.hits += 1
             PRICE.add(**found.facts["effort"])
             return kept.restored(kind, found)
+        result, took = self._computed(compute)
+        if key is not None:
+            self._cache.put(key, kept.entry(result, self.notes, took))
+        return result
+
+    def _computed(self, compute: Callable[[Any], Result]) -> tuple[Result, dict[str, Any]]:
+        """What the subject gives, and what it took."""
         subject = self._subject()
         before, begun = asdict(DONE), time.monotonic()
         result = compute(subject)
         took = {name: DONE.since(before)[name] for name in ("passes", "tokens")}
         took["seconds"] = round(time.monotonic() - begun, 3)
         PRICE.add(**took)
-        if key is not None:
-            self._cache.put(key, kept.entry(result, self.notes, took))
-        return result
+        return result, took
 
     def _found(self, key: str | None) -> Entry | None:
         found = None if key is None else self._cache.get(key)
@@ -201,6 +234,7 @@ class CachedSubject(CachedSpeaker, Sites):
 
     def __init__(self, name: str, identity: Mapping[str, Any], load: Callable[[], Any], cache: Cache) -> None:
         super().__init__(name, identity, load, cache)
+        self.hooked = bool(identity.get("enable_hooks", True))
         self._outline: Outline | None = None
         self._outlined = digest([FORMAT, self._identity, "outline"])
         self._settings: dict[str, Any] = {}
@@ -251,6 +285,7 @@ class CachedSubject(CachedSpeaker, Sites):
         at: str | Site,
         position: Position = "last",
         *,
+        pooled: bool = False,
         edit: Edits = None,
         max_tokens: int | None = None,
         out: str | Path | None = None,
@@ -260,7 +295,8 @@ class CachedSubject(CachedSpeaker, Sites):
         fresh: list[Activations] = []
 
         def compute(subject: Any) -> Activations:
-            fresh.append(subject.capture(prompts, site, position, edit=edit, max_tokens=max_tokens, out=out))
+            settings: dict[str, Any] = {"pooled": pooled, "edit": edit, "max_tokens": max_tokens, "out": out}
+            fresh.append(subject.capture(prompts, site, position, **settings))
             return fresh[0]
 
         result = self._once(
@@ -272,6 +308,7 @@ class CachedSubject(CachedSpeaker, Sites):
                 canonical.position(position),
                 canonical.edits(edit),
                 None if max_tokens is None else canonical.whole(max_tokens),
+                *["pooled"] * bool(pooled),
             ],
             compute,
         )
@@ -287,18 +324,24 @@ class CachedSubject(CachedSpeaker, Sites):
         *,
         max_new_tokens: int = 16,
         temperature: float = 0.0,
-        seeds: Sequence[int] | None = None,
+        top_p: float = 1.0,
+        seeds: Sequence[int] | Sequence[Sequence[int]] | None = None,
         edit: Edits = None,
     ) -> Generation:
         """As `Subject.generate`."""
-        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seeds": seeds}
+        settings: dict[str, Any] = {
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+            "seeds": seeds,
+        }
         return self._once(
             Generation,
             "generate",
             lambda: [
                 canonical.prompts(prompts),
                 canonical.whole(max_new_tokens),
-                canonical.number(temperature),
+                *map(canonical.number, (temperature, top_p)),
                 np.asarray(range(len(prompts)) if seeds is None else seeds).ravel().tolist(),
                 canonical.edits(edit),
             ],

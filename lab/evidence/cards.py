@@ -34,6 +34,20 @@ def safe_name(name: str) -> str:
     return re.sub(r"\W+", "_", re.sub(r"[^:/]*/", "", name)).strip("_")
 
 
+def variant(name: str, adapter: str | None = None) -> str | None:
+    """Which of its family a model is: untrained, under an adapter, or of the size that its name tells.
+
+    >>> variant("google/medgemma-4b-it"), variant("clinic-llama+to-b"), variant("untrained:pythia-70m")
+    ('4b', 'to-b', 'untrained')
+    """
+    if name.startswith("untrained:"):
+        return "untrained"
+    if adapter or "+" in name:
+        return Path(adapter).name if adapter else name.rpartition("+")[2]
+    size = re.search(r"(?<![A-Za-z0-9.])\d+(\.\d+)?[bm](?![a-z0-9])", name, re.IGNORECASE)
+    return size[0].lower() if size else None
+
+
 def variants(knobs: Mapping[str, Any]) -> list[dict[str, str]]:
     """The variants among an experiment's knobs, each with what it takes from the others filled in."""
     base = {"dataset": "dataset", "prompt": "prompt", "samples": "n_samples", "seed": "sample_seed"}
@@ -133,7 +147,18 @@ def summary(record: CellRecord) -> dict[str, str]:
         shown["Output Format"] = form.capitalize() if form in ("plain", "markdown") else form.upper()
     if "dataset" in knobs:
         shown["Dataset"] = str(knobs["dataset"])
+    for model in record.config.get("models", [])[:1]:
+        shown["Generation"] = _generation(model.get("generation", {}), record.config.get("experiment", {}).get("ignored", {}))
     return {**shown, "Model": record.asked or "none", "Seed": str(record.seed), "Claim": record.claim}
+
+
+def _generation(settings: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """How the model writes, as far as the experiment has knobs for it; which it has not, and those given in vain."""
+    own = [f"{knob}={value}" for knob, value in settings.items() if value is not None]
+    others = ", ".join(knob for knob, value in settings.items() if value is None)
+    in_vain = ", ".join(f"{knob}={value}" for knob, value in given.items())
+    said = f"{others} {'are' if ',' in others else 'is'} no knob of this experiment, and ignored" if others else ""
+    return "; ".join(filter(None, [", ".join(own), said + f" ({in_vain})" * bool(in_vain)]))
 
 
 def _questions(record: CellRecord) -> list[str]:
@@ -223,6 +248,7 @@ def outcome(record: CellRecord) -> dict[str, Any]:
         "samples": record.rows.get("samples", []),
         "plots": record.plots,
         "arrays": record.arrays,
+        "raw": record.raw,
         "notes": record.notes,
         "end_time": f"{datetime.fromtimestamp(ended, datetime.fromisoformat(record.started).tzinfo):%Y-%m-%d %H:%M:%S}",
         "duration_seconds": record.seconds,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -27,11 +29,17 @@ def write_whole(path: Path, data: bytes) -> Path:
 
     Where that fails nothing is left behind, and what was there stays.
     """
+    return write_parts(path, [data], lambda: path.name)
+
+
+def write_parts(path: Path, parts: Iterable[bytes], name: Callable[[], str]) -> Path:
+    """As `write_whole`, one part after the other, to the folder of `path`; `name` is asked once all are written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    process = f"{platform.node()}.{os.getpid()}"  # machines may share the folder
+    temporary = path.with_name(f".{path.name}.{process}.tmp")
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+        return temporary.replace(path.with_name(name()))
     finally:
         temporary.unlink(missing_ok=True)
-    return path

@@ -6,6 +6,7 @@ import os
 import platform
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,29 @@ def describe(command: Sequence[str], root: Path) -> dict[str, Any]:
             "system": platform.platform(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
+            "gpus": gpus(),
+            "setup_seconds": setup_seconds(),
         },
         "versions": versions(),
     }
+
+
+def gpus() -> list[str]:
+    """The names of the GPUs, as their driver tells them; torch, which would too, takes seconds to import."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line.strip() for line in told.stdout.splitlines() if line.strip()] if told.returncode == 0 else []
+
+
+def setup_seconds() -> float | None:
+    """What it took to make this environment, where `make setup` made it, which puts that down."""
+    try:
+        return float((Path(sys.prefix) / ".ready").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def commit(root: Path) -> str | None:

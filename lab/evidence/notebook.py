@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.estimate import Bar, Estimate, Outcome, Verdict
 from lab.evidence import arrays as arrays_on_disk
+from lab.evidence import raw as raw_on_disk
 from lab.evidence.digest import digest
-from lab.evidence.files import file_name, write_whole
+from lab.evidence.files import checksum_of, file_name, write_whole
 from lab.evidence.items import Item, Work
 from lab.evidence.journal import Journal, plain
 from lab.evidence.past import Past
@@ -126,7 +127,7 @@ class Notebook:
         self.asked: Verdict | None = None
         self.plots: dict[str, Path] = {}
         self.kept: dict[str, Path] = {}
-        """Files of arrays, by name."""
+        """Files of arrays and of raw rows, by name."""
         self.events: list[dict[str, Any]] = []
         self._journal, self._results, self._past = journal, results, past or Past()
         self._loops: set[str] = set()
@@ -238,7 +239,7 @@ class Notebook:
                 self.controls.append(Control(**{k: event[k] for k in ("name", "outcome", "reason")}))
             elif event["event"] == "plot":
                 self.plots[event["name"]] = self._results / event["file"]
-            elif event["event"] == "arrays":
+            elif event["event"] in ("arrays", "raw"):
                 self.kept[event["name"]] = self._results / event["file"]
             elif event["event"] == "finished":
                 self.asked = next((v for v in self.judged if v.reason == event["reason"]), None)
@@ -329,6 +330,29 @@ class Notebook:
         self._write("arrays", name=name, file=str(self.kept[name].relative_to(self._results)), sha256=checksum)
         return self.kept[name]
 
+    def raw(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Path:
+        """Keeps rows in a file of the results folder and not in the journal; returns its path.
+
+        For single answers, of which there are many: `lab.evidence.raw.load` reads them one by one. Raises ValueError
+        for a name used twice.
+        """
+        if name in self.kept:
+            raise ValueError(f"{name!r} was kept already; give the second rows a name of their own")
+        self.kept[name], checksum = raw_on_disk.keep(self._folder("raw"), name, rows)
+        self._write("raw", name=name, file=str(self.kept[name].relative_to(self._results)), sha256=checksum)
+        return self.kept[name]
+
+    def file(self, name: str, path: Path) -> Path:
+        """Notes a file in the results folder that was written by others and belongs to this cell; returns its path.
+
+        Where it is gone or has changed, the cell is not replayed. Raises ValueError for a name used twice.
+        """
+        if name in self.kept:
+            raise ValueError(f"{name!r} was kept already; give the second file a name of its own")
+        self.kept[name] = path
+        self._write("raw", name=name, file=str(path.relative_to(self._results)), sha256=checksum_of(path))
+        return path
+
     def note(self, text: str) -> None:
         """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller; once."""
         if not any(event["event"] == "noted" and event["text"] == text for event in self.events):
@@ -410,7 +434,7 @@ class Notebook:
         self.events.append(self._journal.write(self.cell.id, event, key=self.key, **fields))
 
 
-REPEATED = ("control", "measured", "judged", "report", "plot", "arrays", "rows", "answer", "noted")
+REPEATED = ("control", "measured", "judged", "report", "plot", "arrays", "raw", "rows", "answer", "noted")
 """Events of a finished cell that a replay writes again."""
 _LOOK: Any = {
     "figure.dpi": 100,

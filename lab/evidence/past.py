@@ -45,12 +45,12 @@ class Past:
     def finished(self, key: str, results: Path) -> list[dict[str, Any]] | None:
         """The events of a finished cell with this key, or None.
 
-        None too where a plot or array in `results` is gone, damaged, or by now of another run of the cell.
+        None too where a plot, array or raw row in `results` is gone, damaged, or by now of another run of the cell.
         """
         events = self._finished.get(key)
         if events is None:
             return None
-        files = [event for event in events if event["event"] in ("plot", "arrays")]
+        files = [event for event in events if event["event"] in ("plot", "arrays", "raw")]
         same = all(event.get("sha256") == checksum_of(results / event["file"]) for event in files)
         return events if same else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,9 @@ import numpy as np
 from lab.evidence.cache import Cache, Entry
 from lab.evidence.cached import CachedSpeaker, CachedSubject
 from lab.evidence.calls import Calls
+from lab.subjects.answers import Said
+from lab.subjects.effort import DONE
+from lab.subjects.prompts import Prompt
 
 Result = TypeVar("Result")
 WRITING = ("generate", "chat")
@@ -66,6 +69,13 @@ class PlannedSpeaker(CachedSpeaker):
         result = super()._once(kind, method, arguments, computed)
         self._calls.count()
         return result
+
+    def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
+        before = DONE.requests + DONE.passes
+        said = super().replies(conversations, max_new_tokens=max_new_tokens, effort=effort)
+        self._made_up.guessed |= DONE.requests + DONE.passes > before
+        self._calls.count()
+        return said
 
 
 class PlannedSubject(PlannedSpeaker, CachedSubject):

@@ -42,7 +42,8 @@ def register(results: Path) -> list[RunRecord]:
         if name in known and known[name].ended:
             continue
         events = list(read(results / "journal", name))
-        header = next((event for event in events if event["event"] == "run"), None)
+        headers = [event for event in events if event["event"] == "run"]  # one of each process
+        header = min(headers, key=lambda event: str(event["time"]), default=None)
         if header is not None:
             told = {k: header[k] for k in ("command", "commit", "machine", "versions", "supersedes")}
             cells = {cell.cell: _cell(cell) for cell in gather(events)}

@@ -23,8 +23,20 @@ from lab.methods.planning import NOT_RUN, overall
 
 _RUN = ("run", "command", "started", "seconds", "replayed", "effort", "rows", "notes")
 """What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
-_CARD = ("answers", "abandoned", "config", "folder", "reproduce", "title", "questions", "swept")
-"""What stands on a cell's card alone."""
+_CARD = (
+    "answers",
+    "abandoned",
+    "config",
+    "folder",
+    "reproduce",
+    "title",
+    "questions",
+    "swept",
+    "shown",
+    "checksums",
+    "determined_by",
+)
+"""What stands on a cell's card, and in Allure, alone."""
 _TOLD_LATER = ("population", "title", "questions", "swept")
 """What older journals do not tell."""
 _TOLD = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
@@ -98,7 +110,10 @@ class CellRecord:
     controls: list[dict[str, str]] = field(default_factory=list)
     reported: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, str] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+    """Of the plots, by file: another run of the cell draws over them."""
     arrays: dict[str, dict[str, str]] = field(default_factory=dict)
+    raw: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     registration: str | None = None
@@ -111,6 +126,10 @@ class CellRecord:
     key: str | None = None
     verdict: str = "INVALID"
     reason: str = UNFINISHED
+    determined_by: dict[str, Any] = field(default_factory=dict)
+    """What its key is made of: fingerprints of subjects, data and code beside what was set."""
+    shown: str = ""
+    """How pytest showed its failure."""
 
     @property
     def shown_verdict(self) -> str:
@@ -154,7 +173,7 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
         key, kind = event["cell"], event["event"]
         if kind == "run":
             commands[event["run"]] = event["command"]
-        if event["schema"] != SCHEMA or kind in ("run", "ended"):
+        if event["schema"] != SCHEMA or kind in ("run", "ended", "share"):
             continue
         if kind == "started":
             told = {name: event[name] for name in _TOLD}
@@ -178,8 +197,11 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
             cell.reported.update(event["values"])
         elif kind == "plot":
             cell.plots[event["name"]] = event["file"]
+            cell.checksums[event["file"]] = event.get("sha256", "")
         elif kind == "arrays":
             cell.arrays[event["name"]] = {name: event[name] for name in ("file", "sha256")}
+        elif kind == "raw":
+            cell.raw[event["name"]] = {name: event[name] for name in ("file", "sha256")}
         elif kind == "configured":
             cell.config, cell.folder, cell.reproduce = event["config"], event["folder"], event["reproduce"]
         elif kind == "answer":
@@ -189,11 +211,11 @@ def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
         elif kind == "noted":
             cell.notes.append(event["text"])
         elif kind == "keyed":
-            cell.key = event["key"]
+            cell.key, cell.determined_by = event["key"], event["determined_by"]
         elif kind == "registration":
             cell.registration = event["status"]
         elif kind in ("finished", "failed"):
-            cell.verdict, cell.reason = event["verdict"], event["reason"]
+            cell.verdict, cell.reason, cell.shown = event["verdict"], event["reason"], event.get("shown", "")
             cell.seconds, cell.replayed, cell.effort = event["seconds"], event["replayed"], event["effort"]
     return [cells[key] for key in sorted(cells)]
 

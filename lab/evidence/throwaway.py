@@ -41,5 +41,8 @@ class ThrowawayNotebook(Notebook):
     def arrays(self, name: str, arrays: Any) -> Path:
         return self._results / name
 
+    def raw(self, name: str, rows: Any) -> Path:
+        return self._results / name
+
     def _write(self, event: str, **fields: Any) -> None:
         self.events.append({"event": event, **fields})

@@ -1,89 +1,66 @@
-"""What does Allure show of a cell? Claim, verdict, numbers, controls and plots. Registered only where Allure is on."""
+"""How does Allure see a cell while the suite runs, and when it has ended? Registered only where Allure is on.
+
+What is shown is made by `lab.evidence.shown` from the journal: by the process that ran the cell, as soon as it has
+ended, and once more for all cells at the end, so that a killed worker's cells are there too.
+"""
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import allure
 import pytest
-from allure_commons.logger import AllureFileLogger
-from allure_commons.model2 import Label, Status, StatusDetails, TestResult
-from allure_commons.utils import md5, now, uuid4
 
-from lab.evidence import Cell, Notebook, gather
-from lab.evidence.tables import entry, summary_table
+from lab.evidence import gather
+from lab.evidence.allure import header, write_allure
+from lab.evidence.shown import Shown, beside, keep, shown
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
-
-CATEGORIES = [
-    {"name": "Refuted", "matchedStatuses": ["failed"]},
-    {"name": "Inconclusive", "matchedStatuses": ["unknown"]},
-    {"name": "Invalid", "matchedStatuses": ["broken"], "messageRegex": r"lab\.Invalid:[\s\S]*"},
-    {"name": "Infrastructure", "matchedStatuses": ["broken"]},
-]
+from lab.plugin.summary import CELLS
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: runs after Allure has set its own status
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: the journal has the verdict by then
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     listener: Any = item.config.pluginmanager.get_plugin("allure_listener")
-    if listener is None:
-        return report
-    if getattr(report, "verdict", None) == "inconclusive" and report.skipped:
-        listener.allure_logger.get_test(None).status = "unknown"  # there is no public way
     notebook = item.stash.get(NOTEBOOK, None)
-    if notebook and (call.when == "call" or (call.when == "setup" and call.excinfo)):
-        _show(notebook)
+    if call.when != "teardown" or listener is None or notebook is None:
+        return report
+    settings = item.config.stash[SETTINGS]
+    (record,) = gather(notebook.events)
+    ours = shown(record, header(settings.results / "journal", settings.run), settings.results)
+    # allure-pytest's own result of this test makes room for ours, which a later run of the same writer replaces.
+    their = listener.allure_logger.get_test(listener._cache.pop(item.nodeid))
+    listener.allure_logger.drop_test(their.uuid)
+    with suppress(OSError):  # the end of the session writes it again, and says what hinders it
+        keep(_folder(item.config), Shown(beside(ours.result, _plain(their)), ours.files))
     return report
 
 
+def _plain(their: Any) -> dict[str, Any]:
+    """What a test's own code and pytest's capture put into allure-pytest's result of it, as JSON."""
+    from attr import asdict
+
+    told = asdict(their, filter=lambda _, value: value or value is False)
+    return {part: told[part] for part in ("attachments", "links", "labels", "steps") if part in told}
+
+
+def _folder(config: pytest.Config) -> Path:
+    return Path(config.option.allure_report_dir)
+
+
+@pytest.hookimpl(trylast=True)  # the cells have been gathered, and the registry knows this run
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes the categories beside the results, where Allure 2 looks; Allure 3 reads reports/allurerc.mjs."""
-    folder = Path(session.config.option.allure_report_dir or "")
-    if folder.is_dir() and not session.config.stash[SETTINGS].is_worker:
-        (folder / "categories.json").write_text(json.dumps(CATEGORIES, indent=1) + "\n")
-
-
-def show_lost(config: pytest.Config, cell: Cell, nodeid: str, reason: str) -> None:
-    """Writes the result of a cell whose workers died, which no worker could write; where Allure is on."""
-    folder = getattr(config.option, "allure_report_dir", None)
-    if not folder:
-        return
-    labels = [("epic", cell.phase), ("feature", cell.experiment), ("story", cell.claim), ("verdict", "INVALID")]
-    result = TestResult(
-        uuid=uuid4(),
-        name=f"{cell.id}: {cell.claim}",
-        fullName=nodeid,
-        historyId=md5(nodeid),
-        status=Status.BROKEN,
-        statusDetails=StatusDetails(message=f"lab.Invalid: {reason}"),
-        labels=[Label(name, value) for name, value in labels],
-        start=now(),
-        stop=now(),
-    )
-    AllureFileLogger(folder).report_result(result)
-
-
-def _show(notebook: Notebook) -> None:
-    cell, (record,) = notebook.cell, gather(notebook.events)
-    allure.dynamic.title(f"{cell.id}: {cell.claim}")
-    allure.dynamic.epic(cell.phase)
-    allure.dynamic.feature(cell.experiment)
-    allure.dynamic.story(cell.claim)
-    allure.dynamic.label("verdict", record.verdict)
-    bars = ", ".join(f"{m.read.name} {m.bar}" for m in record.measures if m.claims) or "none was reached"
-    controls = "\n".join(f"- {c['outcome']}: {c['name']} ({c['reason']})" for c in record.controls) or "- none"
-    notes = "".join(f"\n**Note**: {text}\n" for text in record.notes)
-    allure.dynamic.description(
-        f"**Claim**: {cell.claim}\n\n**Bar**: {bars}\n\n**Verdict**: {record.shown_verdict}. {record.reason}\n\n"
-        f"{summary_table([record])}\n**Controls**\n\n{controls}\n{notes}"
-    )
-    numbers = json.dumps(entry(record), indent=1, sort_keys=True)
-    allure.attach(numbers, name="numbers", attachment_type=allure.attachment_type.JSON)
-    for name, path in notebook.plots.items():
-        allure.attach.file(str(path), name=name, attachment_type=allure.attachment_type.PNG)
+    """Writes the results of all cells anew, from the journal, with categories, environment and history."""
+    settings, cells = session.config.stash[SETTINGS], session.config.stash.get(CELLS, [])
+    if cells and not settings.is_worker and _folder(session.config).is_dir():
+        try:
+            write_allure(_folder(session.config), settings.results, cells)
+        except OSError as error:
+            told = f"Allure's results cannot be written: {error}; free the disk and run `python -m reports allure`"
+            warnings.warn(told, stacklevel=1)

@@ -10,13 +10,16 @@ TEMPLATES = Path(__file__).parent
 
 
 def template(name: str, *, filters: Mapping[str, Callable[[Any], str]] | None = None, **values: Any) -> str:
-    """Fills a template. A placeholder without a value is an error: nothing is left open by accident."""
+    """Fills a template. A placeholder without a value is an error: nothing is left open by accident.
+
+    What goes into NAME.html is escaped.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=name.endswith(".html"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
