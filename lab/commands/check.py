@@ -6,52 +6,64 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable
+from functools import partial
 
-NEEDED = ("torch", "transformers", "sklearn", "scipy", "matplotlib")
-"""Packages by the name they are imported under."""
-OPTIONAL = {"datasets": ("data", "data sets from the hub"), "pingouin": ("stats", "a second opinion on statistics")}
-"""Packages that one can do without: the extra that they come with, and what they are for."""
 _INSTALL = "pip install -c constraints.txt -e"
+NEEDED = {
+    **dict.fromkeys(("torch", "transformers", "sklearn", "scipy", "matplotlib"), f"{_INSTALL} ."),
+    "datasets": f"{_INSTALL} '.[data]'",
+}
+"""Packages by the name they are imported under, and how each comes here."""
+OPTIONAL = {"pingouin": f"a second opinion on statistics comes with {_INSTALL} '.[stats]'"}
+"""Packages that nothing waits for."""
+OK = "OK"
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a line for each check. Returns 1 where something needed is missing, so that nothing after it runs."""
+    """Prints a line for each check. Returns 1 where one of them is not OK, so that nothing after it runs."""
     argparse.ArgumentParser(prog="python -m lab check", description=__doc__).parse_args(arguments)
-    missing = [name for name in NEEDED if not _imports(name, f"MISSING: {_INSTALL} .")]
-    for name, (extra, purpose) in OPTIONAL.items():
-        _imports(name, f"not here, and only needed for {purpose}: {_INSTALL} '.[{extra}]'")
-    if "torch" not in missing:
-        _say("accelerator", _accelerator)
-    _say("organisms", _organisms)
-    if missing:
-        print(f"not ready: {', '.join(missing)}", file=sys.stderr)
-    return int(bool(missing))
+    checks: dict[str, Callable[[], str]] = {
+        **{name: partial(_package, name, f"MISSING: {fix}") for name, fix in NEEDED.items()},
+        **{name: partial(_package, name, f"{OK} without: {offer}") for name, offer in OPTIONAL.items()},
+        "accelerator": _accelerator,
+        "organisms": _organisms,
+    }
+    failed = []
+    for name, found in checks.items():
+        told = found()
+        print(f"{name:12}  {told}")
+        if not told.startswith(OK):
+            failed.append(name)
+    if failed:
+        print(f"not ready: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
 
 
-def _imports(name: str, otherwise: str) -> bool:
+def _package(name: str, otherwise: str) -> str:
     try:
-        package = importlib.import_module(name)
+        return f"{OK} {importlib.import_module(name).__version__}"
     except ImportError as error:
-        print(f"{name:12}  {otherwise} ({error})")
-        return False
-    print(f"{name:12}  OK {package.__version__}")
-    return True
-
-
-def _say(what: str, found: Callable[[], str]) -> None:
-    print(f"{what:12}  {found()}")
+        return f"{otherwise} ({error})"
 
 
 def _accelerator() -> str:
-    import torch
-
+    """The first GPU, tried out: a driver that does not fit its torch is found only when something is computed."""
+    try:
+        import torch
+    except ImportError:
+        return "UNKNOWN: torch, which would tell, has to be there first"
     if not torch.cuda.is_available():
-        return "OK, none: models run on the CPU"
-    count = torch.cuda.device_count()
-    return f"OK {count} x {torch.cuda.get_device_name(0)}"
+        return f"{OK}, none: models run on the CPU"
+    try:
+        torch.ones(1, device="cuda").sum().item()
+    except RuntimeError as error:
+        said = str(error).strip().partition("\n")[0]
+        return f"FAILED: {said}; install a torch built for this driver, or hide the GPU: CUDA_VISIBLE_DEVICES=-1"
+    return f"{OK} {torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
 
 
 def _organisms() -> str:
-    from lab.subjects.names import organisms
+    from lab.subjects.names import home, organisms
 
-    return f"OK {', '.join(organisms())}"
+    found = ", ".join(organisms())
+    return f"{OK} {found}" if found else f"MISSING: there is none in {home()}; python -m lab.organisms train"

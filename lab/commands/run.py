@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
-from lab.commands.steps import PLAN, PlanError, steps
-
-FOLDERS = ("pre_mortems", "experiments", "figures", "paper")
-"""Of the results, made before the first step; those that are there stay as they are."""
+from lab.commands.steps import FOLDERS, PLAN, PlanError, steps
 
 
 def main(arguments: list[str]) -> int:
     """`python -m lab run [--plan FILE] STEP [flags] [-- pytest options]`."""
-    plan = PLAN
+    plan, told = PLAN, shlex.join(["python", "-m", "lab", "run", *arguments])
     if arguments[:1] == ["--plan"] and len(arguments) > 1:
         plan, arguments = Path(arguments[1]), arguments[2:]
     try:
@@ -32,19 +31,22 @@ def main(arguments: list[str]) -> int:
     except PlanError as error:
         print(f"python -m lab run: {error}", file=sys.stderr)
         return 2
-    results = Path(given.results_dir or "results")
+    results = known[name].results_of(given)
     for folder in FOLDERS:
         (results / folder).mkdir(parents=True, exist_ok=True)
-    return tee([sys.executable, "-m", *asked], results / known[name].log_of(given))
+    return tee([sys.executable, "-m", *asked], results / known[name].log_of(given), f"$ {told}\n".encode())
 
 
-def tee(command: list[str], log: Path) -> int:
-    """Runs a command whose output goes to the console and, the same bytes, to `log`; returns its exit code."""
+def tee(command: list[str], log: Path, told: bytes = b"") -> int:
+    """Runs a command whose output, after `told`, goes to the console and, the same bytes, to `log`.
+
+    Returns its exit code.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as kept, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
         assert running.stdout is not None
         try:
-            while part := running.stdout.read1():  # type: ignore[attr-defined]
+            for part in chain([told], iter(running.stdout.read1, b"")):  # type: ignore[attr-defined]
                 kept.write(part)
                 sys.stdout.buffer.write(part)
                 sys.stdout.buffer.flush()

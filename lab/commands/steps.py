@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 PLAN = Path("hypotheses/plan.yaml")
+FOLDERS = ("pre_mortems", "experiments", "figures", "paper")
+"""Of the results, made before the first step; those that are there stay as they are."""
 
 _COMMON = {
     "seed": ("seed of the run, or several separated by commas", "--lab-seeds", ""),
@@ -78,8 +80,8 @@ class Step:
         """The module to run, and what it is called with. Raises PlanError for a source without a target."""
         asked = {flag: value for flag, value in vars(given).items() if value is not None}
         if self.report:
-            options = [[f"--{flag}", asked[flag]] for flag in ("results_dir", "output") if flag in asked]
-            return ["reports", self.report, *chain.from_iterable(options)]
+            places = {flag: str(_whole(asked[flag])) for flag in ("results_dir", "output") if flag in asked}
+            return ["reports", self.report, *chain.from_iterable((f"--{flag}", at) for flag, at in places.items())]
         tests = list(self.tests)
         for flag, values in self.choices.items():
             if flag in asked:
@@ -92,6 +94,11 @@ class Step:
             if flag in asked:
                 made += [option, f"{before}{asked[flag]}"]
         return made
+
+    def results_of(self, given: Namespace) -> Path:
+        """The results folder of this call."""
+        asked = given.results_dir or "results"
+        return _whole(asked) if self.report else Path(asked)
 
     def log_of(self, given: Namespace) -> str:
         """Where the log of this call goes: one for each choice and for each seed that was asked for."""
@@ -110,6 +117,12 @@ class Step:
 
 
 _SUBJECTS = {"models": ("models",), "model": ("model",), "target and source": ("target", "source")}
+
+
+def _whole(folder: str) -> Path:
+    """The results folder where the plan's own commands name a part of it, as results/experiments or results/figures."""
+    named = Path(folder)
+    return named.parent if named.name in FOLDERS and not (named / "journal").is_dir() else named
 
 
 def steps(plan: Path) -> dict[str, Step]:

@@ -6,7 +6,7 @@ is loaded, and results.json when the cell has ended. A cell that failed has its 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,18 @@ import pytest
 from lab.evidence import Notebook, cards, gather
 from lab.evidence.files import write_whole
 from lab.evidence.journal import plain
-from lab.plugin.cells import EXPERIMENT, KNOBS
-from lab.plugin.experiment import Experiment, knob_text, parse_knob
+from lab.plugin.cells import EXPERIMENT, KNOBS, ignored
+from lab.plugin.experiment import GENERATION, Experiment, knob_text, parse_knob
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.summary import CELLS
-from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS, resolve
+from lab.subjects.names import API, MODEL_OPTIONS, SERVER_OPTIONS, resolve
 
 _WRITTEN = pytest.StashKey[int]()
 """How many events the card on disk tells of."""
 _MODELS = ("model", "other_model")
+_DEFAULTS = {"device": "auto", "trust_remote_code": False, "enable_hooks": True}
+"""Of `lab.subjects.load`; what is not among them the model's own files decide."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -106,7 +108,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def configuration(item: pytest.Item, notebook: Notebook) -> dict[str, Any]:
     """The effective configuration of a cell, in plain values: nothing in it differs between equal runs."""
     settings, cell, declared = item.config.stash[SETTINGS], notebook.cell, item.stash[EXPERIMENT]
-    subjects = [_subject(cell.params[name], settings) for name in _MODELS if name in cell.params]
+    subjects = [_subject(cell.params[name], settings, cell.knobs) for name in _MODELS if name in cell.params]
     config: dict[str, Any] = {
         "test": item.nodeid,
         "experiment": {
@@ -115,6 +117,7 @@ def configuration(item: pytest.Item, notebook: Notebook) -> dict[str, Any]:
             "claim": declared.claim,
             "phase": declared.phase,
             "knobs": cell.knobs,
+            "ignored": ignored(declared, settings),
             "changed": [k for k, value in cell.knobs.items() if knob_text(value) != knob_text(declared.knobs[k])],
         },
         "models": subjects,
@@ -128,14 +131,22 @@ def configuration(item: pytest.Item, notebook: Notebook) -> dict[str, Any]:
     return made
 
 
-def _subject(name: str, settings: Settings) -> dict[str, Any]:
-    """A subject by its name, and how it is loaded; None leaves a setting to the model's own files."""
-    known = SERVER_OPTIONS if name.startswith("openai:") else MODEL_OPTIONS
-    full = name if name.startswith("openai:") else resolve(name)[0]
-    shown = name if Path(full.removeprefix("untrained:")).is_absolute() else full
-    backend = {"kind": "api" if known is SERVER_OPTIONS else "transformers", "enable_hooks": known is MODEL_OPTIONS}
-    loaded = {key: settings.load.get(key) for key in known}
-    return {"name": shown, "safe_name": cards.safe_name(name), "backend": {**backend, **loaded}}
+def _subject(name: str, settings: Settings, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """A subject by its name, how it is loaded, and how it writes.
+
+    None leaves a setting of the backend to the model's own files, and says of one of `GENERATION` that the experiment
+    has no such knob.
+    """
+    api = name.startswith(API)
+    full = name if api else resolve(name)[0]
+    loaded = {key: settings.load.get(key, _DEFAULTS.get(key)) for key in (SERVER_OPTIONS if api else MODEL_OPTIONS)}
+    return {
+        "name": name if Path(full.removeprefix("untrained:")).is_absolute() else full,
+        "variant": cards.variant(name, loaded.get("adapter")),
+        "generation": {knob: knobs.get(knob) for knob in GENERATION},
+        "safe_name": cards.safe_name(name),
+        "backend": {"target": "api" if api else "hf", "enable_hooks": not api, **loaded},
+    }
 
 
 def asked_for(item: pytest.Item, notebook: Notebook) -> list[str]:
@@ -150,6 +161,8 @@ def asked_for(item: pytest.Item, notebook: Notebook) -> list[str]:
         options += ["--lab-load", f"{key}={value}"]
     for knob, text in _texts(item.stash[EXPERIMENT], item.stash[KNOBS]).items():
         options += ["--lab-set", f"{cell.experiment}.{knob}={text}"]
+    for knob, value in ignored(item.stash[EXPERIMENT], settings).items():
+        options += ["--lab-set", f"{cell.experiment}.{knob}={value}"]
     gated = bool(item.stash[EXPERIMENT].needs)  # what it needs may not have run where the command is given
     options += ["--lab-force"] * (settings.force or gated) + ["--lab-dry-run"] * settings.dry_run
     return options

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lab.evidence.journal import plain
-from lab.plugin.experiment import Experiment, experiment_of, parse_knob
+from lab.plugin.experiment import GENERATION, Experiment, experiment_of, parse_knob
 from lab.plugin.options import SETTINGS, SWEEP, Settings
 from lab.subjects.names import UNTRAINED as TWIN
-from lab.subjects.names import controls
+from lab.subjects.names import controls, variants
 
 EXPERIMENT = pytest.StashKey[Experiment]()
 KNOBS = pytest.StashKey[Mapping[str, Any]]()
@@ -72,6 +72,10 @@ def _generate_subjects(metafunc: pytest.Metafunc) -> None:
         return
     declared = experiment_of(metafunc.function)
     names, negative = subjects(metafunc.config.stash[SETTINGS]), declared.negative if declared else {}
+    known = controls()
+    if declared and declared.models and metafunc.config.stash[SETTINGS].models is None:
+        names = declared.models
+        known = (*known, *variants())
     paired = _is_ours(metafunc, "other_model")
     cells: list[tuple[str, ...]] = list(combinations(names, 2)) if paired else [(name,) for name in names]
     params: list[Any] = []
@@ -80,11 +84,11 @@ def _generate_subjects(metafunc: pytest.Metafunc) -> None:
         twinned = [cell for cell in cells if not any(_is_twin(name) for name in cell)]
         cells += [twin for cell in twinned if (twin := (*cell[:-1], f"{TWIN}{cell[-1]}")) not in cells]
     if not paired and metafunc.config.stash[SETTINGS].models is None:
-        cells += [(name,) for name in negative if name in controls()]
+        cells += [(name,) for name in negative if name in known]
     for cell in cells:
-        known = [negative[name] for name in cell if name in negative]
-        known += [negative[UNTRAINED] for name in cell if _is_twin(name) and UNTRAINED in negative]
-        params.append(_param(cell, known[0] if known else None))
+        reasons = [negative[name] for name in cell if name in negative]
+        reasons += [negative[UNTRAINED] for name in cell if _is_twin(name) and UNTRAINED in negative]
+        params.append(_param(cell, reasons[0] if reasons else None))
     fixtures = ("model", "other_model") if paired else ("model",)
     if paired and not cells:
         lonely = pytest.mark.skip(reason="it compares two models; name another one in --lab-models")
@@ -140,6 +144,7 @@ def _declare(items: list[pytest.Item], settings: Settings) -> None:
         item.extra_keyword_matches.add(declared.id)  # so that `-k 2A1` finds it
         callspec = getattr(item, "callspec", None)
         item.stash[KNOBS] = knobs(declared, settings, callspec.params.get(SWEEP) if callspec else None)
+        ignored(declared, settings)
         try:
             plain(item.stash[KNOBS])
         except TypeError as error:
@@ -147,7 +152,8 @@ def _declare(items: list[pytest.Item], settings: Settings) -> None:
         known |= {f"{declared.id}.{knob}" for knob in declared.knobs}
     if not seen:
         return
-    for flag, asked in (("--lab-set", settings.asked_overrides), ("--lab-sweep", settings.sweeps)):
+    given = [one for one in settings.asked_overrides if one[1] not in GENERATION or one[0] not in {None, *seen}]
+    for flag, asked in (("--lab-set", given), ("--lab-sweep", settings.sweeps)):
         for owner, knob, _ in asked:
             if not any(name == f"{owner}.{knob}" if owner else name.endswith(f".{knob}") for name in known):
                 listed = ", ".join(sorted(known)) or "none"
@@ -168,6 +174,18 @@ def knobs(declared: Experiment, settings: Settings, swept: Mapping[str, str] | N
             except ValueError as error:
                 raise pytest.UsageError(f"{flag}: {error}") from None
     return values
+
+
+def ignored(declared: Experiment, settings: Settings) -> dict[str, Any]:
+    """What was set of `GENERATION` that the experiment has no knob for. Raises UsageError for a wrong type."""
+    found = {}
+    for owner, knob, text in settings.overrides:
+        if owner in (None, declared.id) and knob in GENERATION and knob not in declared.knobs:
+            try:
+                found[knob] = parse_knob(f"{declared.id}.{knob}", GENERATION[knob], text)
+            except ValueError as error:
+                raise pytest.UsageError(f"--lab-set: {error}") from None
+    return found
 
 
 def knob_texts(item: pytest.Item) -> frozenset[str] | None:
@@ -212,6 +230,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 def pytest_configure_node(node: Any) -> None:
     settings = node.config.stash[SETTINGS]
     told = {"lab_run": settings.run, "lab_results": str(settings.results), "lab_command": list(settings.command)}
+    told["lab_part"] = settings.part
     node.workerinput |= told
 
 

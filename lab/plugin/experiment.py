@@ -14,6 +14,8 @@ ITEMS = "this model, on new items like these"
 """The population of a claim whose interval resamples items: the usual case."""
 ALL = "all"
 """As many as there are."""
+GENERATION: Mapping[str, Any] = {"max_new_tokens": 64, "temperature": 0.0, "top_p": 1.0}
+"""How a model writes: knobs that any experiment may be given. One that has none of them says that it ignores them."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Experiment:
     population: str = ITEMS
     title: str = ""
     questions: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 def experiment(
@@ -41,6 +44,7 @@ def experiment(
     population: str = ITEMS,
     title: str = "",
     questions: Sequence[str] = (),
+    models: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Declares a test as an experiment.
 
@@ -69,6 +73,9 @@ def experiment(
         What the card of a cell calls the experiment; by default its id.
     questions
         Research questions, which `evidence.answer` answers on the card; by default the claim alone is asked.
+    models
+        Whom it studies where --lab-models names nobody; by default every base organism. Variants of organisms in
+        `negative` then run too.
 
     Keyword-only parameters with defaults are the experiment's knobs. The function stays an ordinary
     function and can be called by hand.
@@ -76,8 +83,9 @@ def experiment(
     for name, text in (("id", id), ("claim", claim), ("phase", phase), ("population", population)):
         if not isinstance(text, str) or not text.strip():
             raise TypeError(f"@experiment needs a non-empty {name}")
-    if isinstance(questions, str):
-        raise TypeError(f"questions={questions!r}: write a list of questions")
+    for what, listed in (("questions", questions), ("models", models)):
+        if isinstance(listed, str):
+            raise TypeError(f"{what}={listed!r}: write a list of {what}")
     if isinstance(needs, str) or not all(isinstance(needed, str) and needed.strip() for needed in needs):
         raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['PM1']")
 
@@ -88,8 +96,8 @@ def experiment(
             for p in parameters
             if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
         }
-        about = (id, claim, phase, dict(negative or {}), knobs, tuple(needs), population, title, tuple(questions))
-        setattr(function, _ATTRIBUTE, Experiment(*about))
+        about = (id, claim, phase, dict(negative or {}), knobs, tuple(needs), population, title)
+        setattr(function, _ATTRIBUTE, Experiment(*about, tuple(questions), tuple(models)))
         return function
 
     return declare

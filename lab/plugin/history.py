@@ -13,7 +13,7 @@ class Outcome:
     """What a cell came to in one run.
 
     `seconds` is what it took once its fixtures were made, without loading models; None where its result was taken
-    from an earlier run.
+    from an earlier run. `loading` is what it spent on loading them.
     """
 
     id: str
@@ -22,6 +22,7 @@ class Outcome:
     negative: str | None
     verdict: str
     seconds: float | None
+    loading: float = 0.0
 
 
 def outcomes(events: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
@@ -46,13 +47,25 @@ def outcomes(events: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
                 negative=start["negative"],
                 verdict=event["verdict"],
                 seconds=None if event.get("replayed") else max(0.0, took.total_seconds() - loading),
+                loading=loading,
             )
     return found
 
 
 def seconds(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """How long each cell took when it last ran to a verdict."""
-    ran = [
-        event for event in events if event.get("verdict") not in ("SKIPPED", "INVALID") and not event.get("replayed")
-    ]
-    return {cell: outcome.seconds for cell, outcome in outcomes(ran).items() if outcome.seconds is not None}
+    ran = outcomes(filter(_ran, events))
+    return {cell: outcome.seconds for cell, outcome in ran.items() if outcome.seconds is not None}
+
+
+def loads(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The longest that a cell of each `model` spent on loading when it last ran to a verdict; of those that did."""
+    found: dict[str, float] = {}
+    for outcome in outcomes(filter(_ran, events)).values():
+        if "model" in outcome.params and outcome.loading:
+            found[outcome.params["model"]] = max(outcome.loading, found.get(outcome.params["model"], 0.0))
+    return found
+
+
+def _ran(event: Mapping[str, Any]) -> bool:
+    return event.get("verdict") not in ("SKIPPED", "INVALID") and not event.get("replayed")

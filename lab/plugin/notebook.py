@@ -19,9 +19,10 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
 
     def header() -> dict[str, object]:
-        return machine.describe(settings.command, config.rootpath) | {"supersedes": settings.supersedes}
+        told = {"supersedes": settings.supersedes, "owner": settings.owner, "links": settings.links}
+        return machine.describe(settings.command, config.rootpath) | told
 
-    config.stash[JOURNAL] = Journal(settings.results / "journal", settings.run, settings.worker, header)
+    config.stash[JOURNAL] = Journal(settings.results / "journal", settings.run, settings.process, header)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS
+from lab.plugin.shards import Shards, Share, journal_stem
+from lab.subjects.errors import LoadError
+from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS, TARGET_OPTIONS, organisms, served
 
 POLICIES = ("ok", "exit6", "fail")
 CACHE_MODES = ("off", "read", "write")
@@ -20,6 +23,7 @@ SEED = "lab_seed"
 DEFAULT_SEED, SEVERAL_SEEDS = 42, "42,123,456,789,1000"
 SWEEP = "lab_sweep"
 """The parameter under which a cell runs once for each combination of swept knobs."""
+_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 SWEPT_SEEDS = 3
 """A grid under fewer seeds tells no difference between its cells from chance."""
 
@@ -28,15 +32,18 @@ SWEPT_SEEDS = 3
 class Settings:
     """What the command line and the ini file ask for.
 
-    `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the
-    knobs that were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are
-    those of the command line, which must exist. `sweeps` are the knobs of the grid, as (experiment or None, knob,
-    its values as one text). `load` is how models are loaded. `worker` is "main" outside
-    of xdist. `seeds` are those under which each cell runs; `resume` goes on with what was interrupted, `cache`
-    says whether what is known is read and kept. `refuted` says of cells why their claims are known to be refuted.
-    `force` opens every gate. `freeze` writes the lock and runs nothing; `plan` says what would be done; `dry_run`
-    writes configurations and cards, and runs nothing; `supersedes` names an earlier run that this one corrects.
-    `command` is the command line, on a worker the controller's.
+    `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the knobs that
+    were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are those of the command
+    line, which must exist. `sweeps` are the knobs of the grid, as (experiment or None, knob, its values as one
+    text). `load` is how models are loaded. `worker` is xdist's id of this process, "" outside of xdist; `part`
+    names this share of a run that was dealt out to several jobs, "" where one job runs it all. `seeds` are those
+    under which each cell runs; `resume` goes on with what was interrupted, `cache` says whether what is known is
+    read and kept. `refuted` says of cells why their claims are known to be refuted. `force` opens every gate.
+    `freeze` writes the lock and runs nothing; `plan` says what would be done; `dry_run` writes configurations and
+    cards, and runs nothing; `supersedes` names an earlier run that this one corrects. `owner` and `links` stand
+    beside the cells in reports; a link is (pattern of experiments, name, URL). `command` is the command line, on a
+    worker the controller's. `deal` says into how many shards, and into which file, the tests are dealt out;
+    `shards` is such a file, and `share` what of it this job runs, None where it merges them.
     """
 
     models: tuple[str, ...] | None
@@ -49,6 +56,7 @@ class Settings:
     results: Path
     run: str
     worker: str
+    part: str
     seeds: tuple[int, ...]
     resume: bool
     cache: str
@@ -57,7 +65,12 @@ class Settings:
     plan: bool
     dry_run: bool
     supersedes: str | None
+    owner: str
+    links: tuple[tuple[str, str, str], ...]
     command: tuple[str, ...]
+    deal: tuple[int, Path] | None = None
+    shards: Shards | None = None
+    share: Share | None = None
 
     @property
     def replays(self) -> bool:
@@ -66,7 +79,22 @@ class Settings:
 
     @property
     def is_worker(self) -> bool:
-        return self.worker != "main"
+        return bool(self.worker)
+
+    @property
+    def merges(self) -> bool:
+        """Whether this process makes the tables of what several jobs ran, and runs nothing."""
+        return self.shards is not None and self.share is None
+
+    @property
+    def session(self) -> str:
+        """Names the controller and its workers: the run, or this part of it."""
+        return ".".join(filter(None, [self.run, self.part]))
+
+    @property
+    def process(self) -> str:
+        """Names this process within the run."""
+        return ".".join(filter(None, [self.part, self.worker])) or "main"
 
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -102,8 +130,9 @@ def add(parser: pytest.Parser) -> None:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="how models are loaded, as device=cuda:1, dtype=bfloat16, quantize=nf4, device_map=auto or "
-        "base_url=http://...; may be repeated [ini: lab_load]",
+        help="how models are loaded, as device=cuda:1, dtype=bfloat16, quantize=nf4, device_map=auto, "
+        "trust_remote_code=true, enable_hooks=false, target=api or base_url=http://...; may be repeated "
+        "[ini: lab_load]",
     )
     group.addoption(
         "--lab-inconclusive",
@@ -172,6 +201,10 @@ def add(parser: pytest.Parser) -> None:
         default=None,
         help="an earlier run that this one corrects; the registry keeps both and says so",
     )
+    # Of `python -m lab submit`, which explains them; nobody else needs them.
+    group.addoption("--lab-deal", metavar="N", type=int, default=None, help=argparse.SUPPRESS)
+    group.addoption("--lab-shards", metavar="FILE", type=Path, default=None, help=argparse.SUPPRESS)
+    group.addoption("--lab-share", metavar="WAVE.SHARD", default=None, help=argparse.SUPPRESS)
     parser.addini("lab_force", "default of --lab-force", type="bool", default=False)
     parser.addini("lab_seeds", "default of --lab-seeds", default=str(DEFAULT_SEED))
     parser.addini("lab_cache", "default of --lab-cache", default="write")
@@ -182,6 +215,14 @@ def add(parser: pytest.Parser) -> None:
     parser.addini(
         "lab_refuted",
         "claims known to be refuted, one CELL: WHY a line; they fail as ever, and alone leave the exit code 0",
+        type="linelist",
+        default=[],
+    )
+    parser.addini("lab_owner", "who answers for these experiments, for reports", default="")
+    parser.addini(
+        "lab_links",
+        "links for reports, one EXPERIMENTS: NAME URL a line, as `PM*: plan https://example.org/{experiment}`; "
+        "{experiment} and {phase} are filled in",
         type="linelist",
         default=[],
     )
@@ -198,7 +239,8 @@ def read(config: pytest.Config) -> Settings:
     if cache not in CACHE_MODES:
         raise pytest.UsageError(f"lab_cache = {cache!r}: choose one of {', '.join(CACHE_MODES)}")
     named = config.option.lab_models if config.option.lab_models is not None else config.getini("lab_models")
-    models = tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip()))
+    load = dict(map(_loading, [*config.getini("lab_load"), *config.option.lab_load]))
+    models = _served([name.strip() for name in named.split(",") if name.strip()], load.get("target"))
     if config.option.lab_models is not None and not models:
         raise pytest.UsageError("--lab-models names no model; separate names by commas")
     if config.option.lab_plan and config.option.lab_freeze:
@@ -214,17 +256,21 @@ def read(config: pytest.Config) -> Settings:
         folder = config.invocation_params.dir / folder
     if folder.exists() and not folder.is_dir():
         raise pytest.UsageError(f"--lab-results: {folder} is a file; name a folder")
+    shards, share = _shards(config)
+    part = f"{journal_stem(share)}.{secrets.token_hex(2)}" if shards else ""  # each attempt has a journal of its own
+    command = shards.arguments if shards else map(str, config.invocation_params.args)
     return Settings(
         models=models or None,
         overrides=standing + asked,
         asked_overrides=asked,
         sweeps=sweeps,
-        load=dict(map(_loading, [*config.getini("lab_load"), *config.option.lab_load])),
+        load=load,
         inconclusive=policy,
         refuted=dict(map(_refuted, config.getini("lab_refuted"))),
         results=Path(worker.get("lab_results", folder)),
-        run=worker.get("lab_run") or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-        worker=worker.get("workerid", "main"),
+        run=worker.get("lab_run") or (shards.run if shards else _new_run()),
+        worker=worker.get("workerid", ""),
+        part=worker.get("lab_part", part),
         seeds=seeds,
         resume=config.option.lab_resume,
         cache=cache,
@@ -233,8 +279,41 @@ def read(config: pytest.Config) -> Settings:
         plan=config.option.lab_plan,
         dry_run=config.option.lab_dry_run,
         supersedes=config.option.lab_supersedes,
-        command=tuple(worker.get("lab_command") or ("pytest", *map(str, config.invocation_params.args))),
+        owner=config.getini("lab_owner").strip(),
+        links=tuple(map(_link, config.getini("lab_links"))),
+        command=tuple(worker.get("lab_command") or ("pytest", *command)),
+        deal=_deal(config),
+        shards=shards,
+        share=share,
     )
+
+
+def _new_run() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _deal(config: pytest.Config) -> tuple[int, Path] | None:
+    """Into how many shards the tests are to be dealt out, and into which file."""
+    if config.option.lab_deal is None:
+        return None
+    for flag in ("plan", "freeze", "dry_run"):
+        if getattr(config.option, f"lab_{flag}"):
+            raise pytest.UsageError(f"--lab-{flag.replace('_', '-')} runs nothing, so there is nothing to submit")
+    return config.option.lab_deal, config.option.lab_shards
+
+
+def _shards(config: pytest.Config) -> tuple[Shards | None, Share | None]:
+    """The run that this process has a part in, and its share; none where it merges."""
+    file, name = config.option.lab_shards, config.option.lab_share
+    if file is None or config.option.lab_deal is not None:
+        return None, None
+    try:
+        shards = Shards.read(file)
+        return shards, None if name is None else shards.share(name)
+    except LookupError:
+        raise pytest.UsageError(f"--lab-share {name}: {file} has {[share.name for share in shards.shares]}") from None
+    except (OSError, ValueError) as error:
+        raise pytest.UsageError(f"--lab-shards: {error}") from None
 
 
 def _refuted(line: str) -> tuple[str, str]:
@@ -242,6 +321,14 @@ def _refuted(line: str) -> tuple[str, str]:
     if not why.strip():
         raise pytest.UsageError(f"lab_refuted = {line!r}: write the cell and why, as PM2[gpt2]: it errs at random")
     return cell.strip(), why.strip()
+
+
+def _link(line: str) -> tuple[str, str, str]:
+    pattern, _, rest = line.partition(": ")
+    name, _, url = rest.strip().rpartition(" ")
+    if "://" not in url:
+        raise pytest.UsageError(f"lab_links = {line!r}: write EXPERIMENTS: NAME URL, as PM*: plan https://example.org")
+    return pattern.strip(), name.strip() or url, url
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -283,13 +370,24 @@ def _override(text: str, flag: str = "--lab-set", form: str = "KNOB=VALUE") -> t
     return experiment or None, knob, value.strip()
 
 
+def _served(models: list[str], target: str | None) -> tuple[str, ...]:
+    """The models, each once, under the names by which this target serves them; organisms where none is named."""
+    try:
+        for name in organisms() if target and not models else ():
+            served(name, target)
+        return tuple(dict.fromkeys(served(name, target) for name in models))
+    except LoadError as error:
+        raise pytest.UsageError(f"--lab-load: {error}") from None
+
+
 def _loading(text: str) -> tuple[str, Any]:
-    known = {**MODEL_OPTIONS, **SERVER_OPTIONS}
+    known = {**MODEL_OPTIONS, **SERVER_OPTIONS, **TARGET_OPTIONS}
     key, _, value = (part.strip() for part in text.partition("="))
     if key not in known or not value:
         raise pytest.UsageError(f"--lab-load {text}: write KEY=VALUE with one of {', '.join(known)}")
     kind = known[key]
     try:
-        return key, value.lower() in ("true", "1", "yes") if kind is bool else kind(value)
-    except ValueError:
-        raise pytest.UsageError(f"--lab-load {text}: {value!r} is no {kind.__name__}") from None
+        return key, _TRUTHS[value.lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError):
+        what = "neither true nor false" if kind is bool else f"no {kind.__name__}"
+        raise pytest.UsageError(f"--lab-load {text}: {value!r} is {what}") from None

@@ -52,7 +52,8 @@ class Row:
 
 
 BOUNDS = {
-    "≤": "at most: a model may end its texts sooner, and then what is asked about them is shorter",
+    "≤": "at most: a model may end its texts sooner, and what is asked about them is then shorter; of texts that come "
+    "out alike it is asked once",
     "≥": "at least: the test broke on made-up results, and may ask more of real ones",
     "~": "about: tokens of a server are taken to be four characters, and its texts as long as they may be",
 }
@@ -209,12 +210,12 @@ class Planner:
         todo = [row for row in self.rows if not row.free]
         total = Effort(**{name: sum(getattr(row.effort, name) for row in todo) for name in asdict(Effort())})
         bounds = list(dict.fromkeys(row.bound for row in todo if row.bound))
-        passes, tokens, requests, _ = _numbers(bounds[0] if len(bounds) == 1 else "~" * bool(bounds), total)
+        passes, tokens, requests, hits = _numbers(bounds[0] if len(bounds) == 1 else "~" * bool(bounds), total)
         parts = [f"{len(todo)} of {_count(len(self.rows), 'cell')} to run"]
         parts += [f"{_count(total.loads, 'model')} to load"] if total.loads else ["no model to load"]
         parts += [f"{passes} passes over {tokens} tokens"] if passes else []
         parts += [f"{requests} requests"] if requests else []
-        parts += [f"{_count(total.hits, 'result')} in the cache by then"] if total.hits else []
+        parts += [f"{hits} result{'s' * (total.hits != 1)} in the cache by then"] if hits else []
         took = seconds(read(self.settings.results / "journal"))
         known = [took[row.cell.id] for row in todo if row.cell.id in took]
         lines = [", ".join(parts)]
@@ -265,7 +266,8 @@ def _numbers(bound: str, effort: Effort) -> list[str]:
     """Passes, tokens, requests and hits; none where there are none."""
     mark = f"{bound} " if bound else ""
     counted = [f"{mark}{n:,}" if n else "" for n in (effort.passes, effort.tokens, effort.requests)]
-    return [*counted, f"{effort.hits:,}" if effort.hits else ""]
+    least = "≥ " if bound == "≤" else ""
+    return [*counted, f"{least}{effort.hits:,}" if effort.hits else ""]
 
 
 def _table(head: list[str], rows: list[list[str]], *, numbers: int) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,41 @@ class Work:
     loads: bool = False
     needs: frozenset[int] = frozenset()
     seconds: float | None = None
+
+
+def estimates(works: Sequence[Work], took: Iterable[tuple[float, float | None]] = ()) -> list[float]:
+    """Seconds that each test takes; a cell that never ran counts as the mean of the others.
+
+    `took` are cells that were finished in this run: what each took, and what it was estimated to take. They correct the
+    others: this machine may be faster, or results at hand.
+    """
+    took = list(took)
+    known = [work.seconds for work in works if work.loads and work.seconds is not None]
+    compared = [(spent, guess) for spent, guess in took if guess is not None]
+    guessed = sum(guess for _, guess in compared)
+    pace = sum(spent for spent, _ in compared) / guessed if guessed else 1.0
+    seen = [spent for spent, _ in took] + [pace * seconds for seconds in known]
+    mean = sum(seen) / len(seen) if seen else UNKNOWN_SECONDS
+    return [mean if w.seconds is None else pace * w.seconds if w.loads else w.seconds for w in works]
+
+
+def load_seconds(group: str, loads: Mapping[str, float]) -> float:
+    """Seconds to load what a group needs, from what is known of groups; one that never was counts as the slowest."""
+    return max(LEAST_LOAD, loads.get(group, max(loads.values(), default=UNKNOWN_SECONDS)))
+
+
+def tail(items: Sequence[int], costs: Sequence[float], spent: float, left: float) -> list[int]:
+    """The tests at the end of `items` that another would finish before their owner, who has `left` seconds to go.
+
+    `spent` seconds pass before the other begins the first of them.
+    """
+    taken: list[int] = []
+    for item in reversed(items):
+        if spent + costs[item] >= left:
+            break
+        taken.insert(0, item)
+        spent, left = spent + costs[item], left - costs[item]
+    return taken
 
 
 @dataclass(eq=False)
@@ -119,7 +154,7 @@ class SubjectScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no t
             self.collection = next(iter(self.node2collection.values()))
             self._index = {nodeid: index for index, nodeid in enumerate(self.collection)}
             self._works = self._arrange(self.collection)
-            self._estimate()
+            self._estimates = estimates(self._works)
             self._enqueue(range(len(self._works)))
         self._advance()
 
@@ -137,7 +172,7 @@ class SubjectScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no t
         if self._works[item_index].loads:
             took = max(0.0, duration - self._setups.get(item_index, 0.0))
             self._took.append((took, self._works[item_index].seconds))
-            self._estimate()
+            self._estimates = estimates(self._works, self._took)
         self._advance()
 
     def mark_test_pending(self, item: str) -> None:
@@ -197,28 +232,19 @@ class SubjectScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no t
             chosen.owner = node
             return chosen
         for queue in sorted(open_queues, key=self._left, reverse=True):
-            tail = self._tail(queue, node)
-            if tail:
-                queue.items = [item for item in queue.items if item not in set(tail)]
-                taken = _Queue(queue.group, tail, node)
+            items = self._tail(queue, node)
+            if items:
+                queue.items = [item for item in queue.items if item not in set(items)]
+                taken = _Queue(queue.group, items, node)
                 self._queues = [queue for queue in self._queues if queue.items] + [taken]
                 return taken
         return None
 
     def _tail(self, queue: _Queue, node: WorkerController) -> list[int]:
         """The tests at a queue's end that `node` would finish before the owner could, its load included."""
-        works, group = self._works, queue.group
-        spent, left = 0.0, self._left(queue)
-        if works[queue.items[0]].loads and group not in self._loaded[node]:
-            spent = max(LEAST_LOAD, self._loads.get(group, max(self._loads.values(), default=UNKNOWN_SECONDS)))
-        tail: list[int] = []
-        for item in filter(self._ready, reversed(queue.items)):
-            cost = self._cost([item])
-            if spent + cost >= left:
-                break
-            tail.insert(0, item)
-            spent, left = spent + cost, left - cost
-        return tail
+        loads = self._works[queue.items[0]].loads and queue.group not in self._loaded[node]
+        spent = load_seconds(queue.group, self._loads) if loads else 0.0
+        return tail(list(filter(self._ready, queue.items)), self._estimates, spent, self._left(queue))
 
     def _left(self, queue: _Queue) -> float:
         """Seconds until a queue's owner has run all that it has."""
@@ -230,22 +256,6 @@ class SubjectScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no t
     def _cost(self, items: Sequence[int]) -> float:
         """Estimated seconds."""
         return sum(self._estimates[item] for item in items)
-
-    def _estimate(self) -> None:
-        """Estimates what each test takes; a cell that never ran counts as the mean of the others.
-
-        Cells that were finished in this run correct the others: this machine may be faster, or results at hand.
-        """
-        known = [work.seconds for work in self._works if work.loads and work.seconds is not None]
-        compared = [(took, guess) for took, guess in self._took if guess is not None]
-        guessed = sum(guess for _, guess in compared)
-        pace = sum(took for took, _ in compared) / guessed if guessed else 1.0
-        seen = [took for took, _ in self._took] + [pace * seconds for seconds in known]
-        mean = sum(seen) / len(seen) if seen else UNKNOWN_SECONDS
-        self._estimates = [
-            mean if work.seconds is None else pace * work.seconds if work.loads else work.seconds
-            for work in self._works
-        ]
 
     def _ready(self, item: int) -> bool:
         return self._works[item].needs <= self._done

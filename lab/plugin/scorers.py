@@ -12,6 +12,7 @@ import pytest
 from lab.evidence.digest import digest
 from lab.plugin.cells import knob_texts
 from lab.plugin.options import SETTINGS
+from lab.prompts.own import file_of
 from lab.subjects.identity import source
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _is_classifier(name: str) -> bool:
     """Whether a text may name a classifier: it is a model's folder, or a name as on the hub and no data set's."""
     from lab import data  # numpy, which a run that only collects does without
 
+    if file_of(name) is not None:  # a template of a file
+        return False
     in_folder = bool(name) and (Path(name).expanduser() / "config.json").is_file()
     return in_folder or (bool(_ON_THE_HUB.fullmatch(name)) and name not in data.names())
 

@@ -141,7 +141,8 @@ def _record(item: pytest.Item, report: pytest.TestReport, error: BaseException |
         notebook.finish("FAIL", asked, shown=report.longreprtext)
     else:
         text = str(error).partition("\n")[0] or type(error).__name__
-        notebook.finish("INVALID", text if when == "call" else f"in its {when}: {text}")
+        told = text if when == "call" else f"in its {when}: {text}"
+        notebook.finish("INVALID", told, shown=report.longreprtext)
 
 
 def _is_told(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from _pytest.junitxml import xml_key
 from lab.evidence import Cell, Notebook, read
 from lab.evidence.files import write_whole
 from lab.evidence.journal import plain
-from lab.plugin.allure import show_lost
 from lab.plugin.gates import PLAN, Planned, prerequisites
 from lab.plugin.history import seconds
 from lab.plugin.notebook import JOURNAL
@@ -32,7 +31,7 @@ ORDINARY_SECONDS = 0.1
 
 def plan_file(settings: Settings) -> Path:
     """Where the workers say what they collected; the controller removes it."""
-    return settings.results / "journal" / f"{settings.run}.plan.json"
+    return settings.results / "journal" / f"{settings.session}.plan.json"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -102,32 +101,14 @@ class Controller:
         return self.scheduler
 
     def arrange(self, nodeids: list[str]) -> list[Work]:
-        """What is known of each test. Cells of one `model` belong together, other tests by their files."""
+        """What is known of each test; of cells what the workers told, where there are cells."""
         file = plan_file(self.settings)
-        if not file.exists():
-            return [_ordinary(nodeid) for nodeid in nodeids]
-        self.plan = {
-            nodeid: Planned(Cell(**planned["cell"]), tuple(planned["needs"]))
-            for nodeid, planned in json.loads(file.read_text()).items()
-        }
-        before = prerequisites(self.plan)
-        places = {nodeid: index for index, nodeid in enumerate(nodeids)}
-        took = seconds(event for event in read(file.parent) if event["run"] != self.settings.run)
-        works = []
-        for nodeid in nodeids:
-            if nodeid not in self.plan:
-                works.append(_ordinary(nodeid))
-                continue
-            cell = self.plan[nodeid].cell
-            works.append(
-                Work(
-                    group=f"model {cell.params.get('model', '')}",
-                    loads="model" in cell.params,
-                    needs=frozenset(places[other] for other in before.get(nodeid, ())),
-                    seconds=took.get(cell.id),
-                )
-            )
-        return works
+        if file.exists():
+            self.plan = {
+                nodeid: Planned(Cell(**planned["cell"]), tuple(planned["needs"]))
+                for nodeid, planned in json.loads(file.read_text()).items()
+            }
+        return arranged(nodeids, self.plan, (e for e in read(file.parent) if e["run"] != self.settings.run))
 
     def stopping(self) -> bool:
         """Whether xdist is to end the run early."""
@@ -178,7 +159,6 @@ class Controller:
         report.when, report.longrepr = "experiment", f"INVALID: {reason}"  # type: ignore[assignment]
         report.verdict = "invalid"  # type: ignore[attr-defined]
         cell, journal = self.plan[nodeid].cell, self.config.stash[JOURNAL]
-        show_lost(self.config, cell, nodeid, reason)
         events = read(self.settings.results / "journal", self.settings.run)
         if any(event["event"] == "started" and event["cell"] == cell.id for event in events):
             outcome: dict[str, Any] = {"verdict": "INVALID", "reason": reason, "shown": "", "replayed": None}
@@ -198,8 +178,26 @@ class Controller:
             plan_file(self.settings).unlink()
 
 
-def _ordinary(nodeid: str) -> Work:
-    return Work(group=f"file {nodeid.partition('::')[0]}", seconds=ORDINARY_SECONDS)
+def arranged(nodeids: Sequence[str], plan: Mapping[str, Planned], events: Iterable[Mapping[str, Any]]) -> list[Work]:
+    """What is known of each test, from earlier runs' events. Cells of one `model` belong together, others by file."""
+    before, took = prerequisites(plan), seconds(events) if plan else {}
+    places = {nodeid: index for index, nodeid in enumerate(nodeids)}
+    return [
+        Work(
+            group=group_of(plan[nodeid].cell.params.get("model", "")),
+            loads="model" in plan[nodeid].cell.params,
+            needs=frozenset(places[other] for other in before.get(nodeid, ()) if other in places),
+            seconds=took.get(plan[nodeid].cell.id),
+        )
+        if nodeid in plan
+        else Work(group=f"file {nodeid.partition('::')[0]}", seconds=ORDINARY_SECONDS)
+        for nodeid in nodeids
+    ]
+
+
+def group_of(model: str) -> str:
+    """The group of the cells that ask this model, "" for those that ask none."""
+    return f"model {model}"
 
 
 def _how(node: Any) -> str:

@@ -448,7 +448,7 @@ def test_plot(model, evidence):
     attached = {a["name"]: (pytester.path / "allure" / a["source"]).read_bytes() for a in shown["attachments"]}
     assert attached["line"] == picture.read_bytes()
     assert json.loads(attached["numbers"])["measures"][0]["estimate"]["low"] == 0.6
-    assert shown["parameters"] == [{"name": "model", "value": "'clinic-opt'"}]
+    assert {"name": "model", "value": "clinic-opt", "excluded": True} in shown["parameters"]
 
 
 def test_two_experiments_of_one_id_are_refused(suite, pytester):
