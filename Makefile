@@ -1,6 +1,6 @@
-# make setup · make hypotheses · make plan · make test · make kills · make truths · make calibration · make lint
-# make report · make organisms · make bench
-# Each sets up what it needs. Nothing downloads a model or a data set.
+# make setup · make hypotheses · make gpu · make plan · make test · make kills · make truths · make calibration · make lint
+# make report · make docs · make organisms · make bench
+# Each sets up what it needs, and puts down what that took. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses plan test kills truths calibration lint report organisms bench clean
+.PHONY: setup hypotheses gpu plan test kills truths calibration lint report docs organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -16,9 +16,10 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@mkdir -p $(VENV) && date +%s > $(VENV)/.begun
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	@touch $@
+	@echo $$(($$(date +%s) - $$(cat $(VENV)/.begun))) > $@
 
 # The verdict outcome is tested on every pytest since 9.0; each lies beside the others in the venv.
 $(VENV)/pytests/%: $(READY)
@@ -27,6 +28,12 @@ $(VENV)/pytests/%: $(READY)
 
 hypotheses: $(READY)
 	$(BIN)/python -m pytest hypotheses/ $(ARGS)
+
+# On every GPU of this machine, one worker each; a run that was cut off is gone on with. Without a GPU, on the CPU.
+GPUS = $(shell nvidia-smi -L 2> /dev/null | grep -c '^GPU')
+gpu: $(READY)
+	$(BIN)/python -m lab check
+	$(BIN)/python -m pytest hypotheses/ -n $(GPUS) --lab-resume $(ARGS)
 
 # The execution plan in one go: pre-mortems, the phases that they open, figures, tables and the paper's draft. A
 # refuted claim (1) is a result; anything else that ends pytest ends the plan.
@@ -57,8 +64,19 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One HTML file that opens from disk: by Allure 3 where there is npm, else a page without it; it says which.
 report: $(READY)
-	$(BIN)/python -m reports $(ARGS)
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(ALLURE); fi || true
+	$(BIN)/python -m reports html $(ARGS)
+
+ALLURE = $(VENV)/allure/node_modules/.bin/allure
+$(ALLURE): $(READY)
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/allure allure@3.18.0
+	@touch $@
+
+# The pages of docs/ with a reference from the docstrings, in site/; a dead link or a page nobody finds is an error.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
 organisms: $(READY)
 	$(BIN)/python -m lab.organisms train
@@ -68,4 +86,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf results allure-results allure-report .pytest_cache .mypy_cache .ruff_cache
+	rm -rf results site allure-results allure-report .pytest_cache .mypy_cache .ruff_cache

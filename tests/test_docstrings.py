@@ -10,6 +10,7 @@ import pytest
     "name",
     [
         "lab.estimate",
+        "lab.prompts.rubrics",
         "lab.subjects.options",
         *(
             f"lab.stats.{name}"
@@ -23,16 +24,23 @@ import pytest
                 "equivalence",
                 "families",
                 "icc",
+                "independent",
                 "seeds",
                 "scale_use",
                 "consistency",
             )
         ),
+        "reports.log",
         "lab.evidence.cards",
         "lab.methods.activation_compare",
         "lab.methods.divergence",
         "lab.methods.health",
+        "lab.methods.judging",
+        "lab.methods.offline",
+        "lab.methods.parsing",
+        "lab.methods.regularisation",
         "lab.methods.similarity",
+        "lab.prompts.refusals",
     ],
 )
 def test_examples_print_what_they_say(name):

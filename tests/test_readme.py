@@ -1,4 +1,4 @@
-"""The README's own-hypothesis example runs as written, in an empty folder, from an installed wheel."""
+"""The README's own-hypothesis example runs as written, in an empty folder, from an installed wheel; that of models too."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def test_the_example_runs_after_pip_install(installed, tmp_path):
 
 
 def test_the_example_of_reading_and_changing_runs_and_has_the_shapes_it_says():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "models.md").read_text()
     code = re.search(r"<!-- subjects -->\n```python\n(.*?)```", text, re.DOTALL).group(1)
     names: dict = {}
     exec(code, names)

@@ -57,3 +57,15 @@ def test_the_sequential_example_runs_on_an_organism(pytester, inner):
     [cell] = json.loads((pytester.path / "results" / "statistics.json").read_text())
     assert 5 <= cell["reported"]["refusals: observations"] <= 200
     assert cell["population"] == "this model, on new items like these"
+
+
+def test_the_active_learner_of_the_example_runs_on_an_organism(pytester, inner):
+    pytester.makeconftest('pytest_plugins = ["fixtures.datasets"]')
+    pytester.makepyfile(test_likes=example("active"))
+    result = inner("-p", "no:cacheprovider", "--lab-models=clinic-llama", "--lab-set=rounds=2")
+    result.assert_outcomes(passed=1)
+    [cell] = json.loads((pytester.path / "results" / "statistics.json").read_text())
+    told = cell["reported"]
+    assert told["n_iterations"] == 2
+    assert told["total_comparisons"] == 2 * told["unique_pairs_queried"]
+    assert told["ended"] == "rounds"

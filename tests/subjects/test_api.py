@@ -150,6 +150,27 @@ def test_each_sample_has_the_seed_that_a_local_subject_would_draw_from(serve):
     assert {(r["temperature"], r["max_completion_tokens"], r["model"]) for r in server.requests} == {(0.7, 9, "tiny")}
 
 
+def test_a_nucleus_is_asked_for_and_is_another_answer_in_the_cache(serve, tmp_path):
+    server = serve(lambda i, request: completion(str(request.get("top_p"))))
+    subject = connect(server, cache=tmp_path)
+    for _ in range(2):
+        assert subject.chat(["one"], temperature=0.7, top_p=0.9) == [["0.9"]]
+        assert subject.chat(["one"], temperature=0.7) == subject.chat(["one"], temperature=0.7, top_p=1.0) == [["None"]]
+        assert subject.chat(["one"], top_p=0.9) == [["None"]]  # greedy
+    assert len(server.requests) == 3
+
+
+def test_a_server_that_takes_no_nucleus_is_met_and_it_is_noted(serve):
+    def script(i, request):
+        if "top_p" in request:
+            return error(400, "Unsupported parameter: 'top_p' is not supported with this model.", param="top_p")
+        return completion("fine")
+
+    subject = connect(serve(script))
+    assert subject.chat(["one"], temperature=0.7, top_p=0.9) == [["fine"]]
+    assert subject.notes == ["the server takes no top_p: answers are drawn from all tokens"]
+
+
 def test_greedy_answers_are_asked_for_once(serve):
     server = serve(lambda i, request: completion(asked(request)))
     subject = connect(server)
@@ -188,6 +209,8 @@ def test_numbers_that_mean_nothing_are_refused(serve):
         subject.chat(["Hello"], n=0)
     with pytest.raises(SubjectError, match="temperature -1 is negative"):
         subject.chat(["Hello"], temperature=-1)
+    with pytest.raises(SubjectError, match="top_p 2 is no share"):
+        subject.chat(["Hello"], temperature=1, top_p=2)
     with pytest.raises(SubjectError, match="one answer again and again"):
         subject.choose(["Hello"], ["A", "B"], temperature=0)
     with pytest.raises(SubjectError, match="gives no token counts"):

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from lab.organisms import folder
-from lab.subjects import LoadError, SubjectError, load, locate, wrap
+from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, wrap
 from lab.subjects.__main__ import main
+from lab.subjects.effort import DONE
 from lab.subjects.places import POINTS
 from tests.subjects.families import config, make
 
@@ -89,6 +90,40 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path, make, said):
         with pytest.raises(LoadError, match=said) as error:
             ask(make(tmp_path))
         assert "\n" not in str(error.value)
+
+
+def test_without_hooks_it_chooses_and_speaks_and_is_neither_read_nor_changed(saved):
+    path, _ = saved
+    free, bare = load(str(path)), load(str(path), enable_hooks=False)
+    site, steer = free.resid_post(0), free.steer(free.resid_post(0), np.ones(32))
+    refused = [
+        lambda: bare.capture(PROMPTS, "resid_post"),
+        lambda: bare.capture(PROMPTS, site),
+        lambda: bare.resid_post(0.5),
+        lambda: bare.steer(site, np.ones(32)),
+        lambda: bare.patch(site, np.ones((2, 32))),
+        lambda: bare.patch_sweep(PROMPTS[:1], PROMPTS[:1]),
+        lambda: bare.choose(PROMPTS, ["a", "b"], edit=steer),
+        lambda: bare.generate(PROMPTS, edit=[steer]),
+        lambda: bare.chat(PROMPTS, edit=steer),
+    ]
+    passes = DONE.passes
+    for ask in refused:
+        with pytest.raises(NoActivationsError, match="was loaded with enable_hooks=false, so its activations are") as e:
+            ask()
+        assert "\n" not in str(e.value)
+    assert DONE.passes == passes
+    np.testing.assert_array_equal(bare.choose(PROMPTS, ["a", "b"]).logprobs, free.choose(PROMPTS, ["a", "b"]).logprobs)
+    assert bare.generate(PROMPTS).tokens == free.generate(PROMPTS).tokens
+
+
+def test_a_target_serves_what_its_name_allows(saved):
+    assert load(str(saved[0]), target="hf").n_layers == 3
+    served = load("tiny", target="api", base_url="http://localhost:9/v1")
+    assert served.name == load("openai:tiny", base_url="http://localhost:9/v1").name == "openai:tiny"
+    for name, target in (("openai:tiny", "hf"), (str(saved[0]), "api"), ("untrained:gpt2", "api"), ("tiny", "vllm")):
+        with pytest.raises(LoadError, match=f"target={target} does not serve|no target 'vllm'"):
+            load(name, target=target)
 
 
 def test_a_twin_needs_no_weights(tmp_path, saved):

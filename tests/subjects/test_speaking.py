@@ -31,6 +31,17 @@ def test_choose_is_the_probability_of_the_text(any_model, any_subject, tokenizer
     np.testing.assert_allclose(per_token.logprobs, found.logprobs / np.array([1, 3]))
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_text_that_names_a_longer_option_does_not_name_the_shorter_one_too(subject, monkeypatch, shared):
+    """As 1, 10 and 100 where a tokenizer writes digit by digit."""
+    monkeypatch.setattr(type(subject._runner), "may_share", lambda *_: shared)
+    options = [" Sort", " Sort the", " Sort the vials", " Sort beds", " beds"]
+    alone = np.array([subject.choose(PROMPTS, [option, " A"]).logprobs[:, 0] for option in options])
+    any_sort, the, vials, beds, other = np.exp(alone)
+    expected = np.log([any_sort - the - beds, the - vials, vials, beds, other]).T
+    np.testing.assert_allclose(subject.choose(PROMPTS, options).logprobs, expected, atol=1e-3)
+
+
 def test_each_prompt_may_have_its_own_options(subject):
     both = subject.choose(PROMPTS[:2], [["A", "B"], [" Gresten", " Risbrok"]]).logprobs
     np.testing.assert_allclose(both[1], subject.choose(PROMPTS[1:2], [" Gresten", " Risbrok"]).logprobs[0], atol=1e-4)
@@ -79,6 +90,44 @@ def test_sampling_follows_the_probabilities(model, subject, tokenizer):
     top = exact.topk(10)
     counts = np.bincount([t[0] if t else 5 for t in drawn], minlength=len(exact)) / 2000
     assert np.abs(counts[top.indices] - top.values.numpy()).max() < 0.05
+
+
+def nucleus(probabilities, top_p):
+    """The fewest of the likeliest tokens that have `top_p` of the probability together, by hand."""
+    order = np.argsort(-probabilities)
+    return set(order[: int(np.searchsorted(np.cumsum(probabilities[order]), top_p)) + 1].tolist())
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9, 0.4])
+def test_a_sample_is_the_winner_of_seeded_noise_among_the_nucleus(model, subject, tokenizer, top_p):
+    """By hand for each first token; at 1.0 nothing is cut, and the same without naming it."""
+    drawn = subject.generate(PROMPTS * 10, max_new_tokens=1, temperature=0.7, top_p=top_p, seeds=range(40)).tokens
+    for seed, (prompt, tokens) in enumerate(zip(PROMPTS * 10, drawn, strict=True)):
+        scores = log_softmax(model, tokenizer.encode(prompt))[-1] / 0.7
+        kept = nucleus(scores.softmax(0).numpy(), top_p)
+        noisy = scores.numpy() + np.random.default_rng(seed).gumbel(size=len(scores))
+        assert (tokens or [5]) == [max(kept, key=lambda token, noisy=noisy: noisy[token])]
+    whole = subject.generate(PROMPTS * 10, max_new_tokens=1, temperature=0.7, seeds=range(40)).tokens
+    assert (drawn == whole) == (top_p == 1)
+
+
+def test_a_nucleus_of_a_batch_is_that_of_its_prompts_alone(subject):
+    how = {"max_new_tokens": 6, "temperature": 1.5, "top_p": 0.5}
+    together = subject.generate(PROMPTS, seeds=[3, 1, 4, 1], **how).tokens
+    alone = [subject.generate([p], seeds=[s], **how).tokens[0] for p, s in zip(PROMPTS, [3, 1, 4, 1], strict=True)]
+    assert together == alone
+    samples = subject.chat(PROMPTS, n=3, seed=2, **how)
+    assert samples != subject.chat(PROMPTS, n=3, seed=2, **{**how, "top_p": 1.0})
+    assert samples[:1] == subject.chat(PROMPTS[:1], n=3, seed=2, **how)
+    tiny = {**how, "top_p": 1e-6}  # the likeliest token alone, which is greedy
+    assert subject.generate(PROMPTS, **tiny).tokens == subject.generate(PROMPTS, max_new_tokens=6).tokens
+
+
+@pytest.mark.parametrize("top_p", [0, -0.1, 1.1])
+def test_a_share_that_is_none_is_refused(subject, top_p):
+    for ask in (subject.generate, subject.chat):
+        with pytest.raises(SubjectError, match="is no share to draw from"):
+            ask(PROMPTS, temperature=1.0, top_p=top_p)
 
 
 def test_chat_answers_every_conversation_n_times(subject):
