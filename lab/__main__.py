@@ -1,16 +1,25 @@
-"""python -m lab check | run: see that everything needed is here, and run a step of the plan by its name.
+"""python -m lab check | run | submit | compare | vectors: surroundings, a step of the plan, a cluster, two runs.
 
 check        prints versions; each line is OK or says what to do
 run STEP     runs a step of hypotheses/plan.yaml with the plan's own flags, and keeps what it printed as a text log
+submit       runs hypotheses as several jobs of a Slurm cluster, or of this machine
+compare A B  what changed between two runs: verdicts, estimates with the interval of their difference, settings
+vectors DIR  shows how long kept concept vectors are beside the activations, and normalises them once
 """
 
 from __future__ import annotations
 
 import sys
 
-from lab.commands import check, run
+from lab.commands import check, compare, run, submit, vectors
 
-COMMANDS = {"check": check.main, "run": run.main}
+COMMANDS = {
+    "check": check.main,
+    "run": run.main,
+    "submit": submit.main,
+    "compare": compare.main,
+    "vectors": vectors.main,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,6 +30,15 @@ class Reply:
         return self.cut and not self.text.strip()
 
 
+@dataclass(frozen=True)
+class Said:
+    """An answer as `replies` gives it: its text, whether the token limit `cut` it, or the `fault` why there is none."""
+
+    text: str = ""
+    cut: bool = False
+    fault: str = ""
+
+
 class Cache:
     """Replies by the digest of their request: in memory, and a line each in a JSONL file where there is one."""
 

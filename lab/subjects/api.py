@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,10 +23,19 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lab.stats.intervals import wilson
-from lab.subjects import progress
-from lab.subjects.answers import Cache, Reply, cache_file, digest, read_reply, token_counts
+from lab.subjects import drawing, progress
+from lab.subjects.answers import Cache, Reply, Said, cache_file, digest, read_reply, token_counts
 from lab.subjects.effort import DONE
-from lab.subjects.errors import LoadError, MissingPackage, NoActivationsError, PromptError, SubjectError
+from lab.subjects.errors import (
+    LoadError,
+    MissingPackage,
+    NoActivationsError,
+    NoAnswer,
+    PromptError,
+    RequestError,
+    SubjectError,
+)
+from lab.subjects.names import API as PREFIX
 from lab.subjects.options import begins, first_tokens, option_lists
 from lab.subjects.results import Choice
 
@@ -35,19 +44,19 @@ if TYPE_CHECKING:
 
     from lab.subjects.prompts import Prompt
 
-PREFIX = "openai:"
-"""`openai:NAME` is the model that the server calls NAME; the server need not be OpenAI's."""
-
 Request = dict[str, Any]
 
 _TOP = 20  # the most that OpenAI and vLLM give
 _THOUGHT = 4096  # tokens of room for a reasoning model to think in before it names an option
 _LONG = 20  # more requests than this have a progress bar
+_GIVE_UP = 8  # requests in a row without an answer, after which `replies` sends no more
 _REFUSABLE = {
     "temperature": "the server takes no temperature: answers are drawn at its own, greedy ones too",
+    "top_p": "the server takes no top_p: answers are drawn from all tokens",
     "seed": "the server takes no seed: the same call draws other answers, unless they are in the cache",
     "logprobs": "the server gives no log-probabilities: choices are settled by sampling",
     "max_completion_tokens": None,  # the same limit under its older name, max_tokens
+    "reasoning_effort": None,  # a model that does not reason has none
 }
 """Parameters that a server may refuse, and what is noted of the answers that it gives without them."""
 
@@ -213,22 +222,24 @@ class ApiSubject:
         *,
         n: int = 1,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         seed: int = 0,
         max_new_tokens: int = 64,
     ) -> list[list[str]]:
         """n answers to each conversation (chat messages, or a string as the one message of a user).
 
         Sample j of conversation i is asked for with a seed made of (seed, i, j). Not every server honours
-        seeds, so that only the cache makes a second run equal; a seed that is refused is noted. Greedy
+        seeds, so that only the cache makes a second run equal; a seed that is refused is noted, and so is a
+        `top_p` below 1, the share of the likeliest tokens that an answer is drawn from. Greedy
         answers are asked for once and repeated. A reasoning model's thoughts count as new tokens.
         Raises PromptError, and SubjectError when the server does not answer.
         """
         if n < 1:
             raise SubjectError(f"n={n} answers were asked for; ask for at least one")
-        if temperature < 0:
-            raise SubjectError(f"temperature {temperature} is negative; 0 is greedy")
+        drawing.check(temperature, top_p)
         repeats = n if temperature > 0 else 1
-        requests = self._requests(_conversations(conversations), repeats, temperature, seed, max_new_tokens)
+        cut = {"top_p": float(top_p)} if temperature > 0 and top_p < 1 else {}
+        requests = self._requests(_conversations(conversations), repeats, temperature, seed, max_new_tokens, **cut)
         replies = self._ask(requests)
         silent = sum(reply.silent for reply in replies)
         if silent:
@@ -238,6 +249,22 @@ class ApiSubject:
             )
         texts = [reply.text for reply in replies]
         return [texts[i : i + repeats] * (n // repeats) for i in range(0, len(texts), repeats)]
+
+    def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
+        """A greedy answer to each conversation, with whether it is whole; one without an answer stops no other.
+
+        `effort` is a reasoning model's, as "low"; a server that takes none is asked without. After eight requests in a
+        row that were not answered no more are sent, and the rest fail with them. Raises PromptError, and
+        SubjectError for what would fail all: a key or a model that the server does not know.
+        """
+        thinking = {} if effort is None else {"reasoning_effort": effort}
+        requests = self._requests(_conversations(conversations), 1, 0.0, 0, max_new_tokens, **thinking)
+        faults: dict[str, str] = {}
+        self._send(requests, faults)
+        failed = [faults.get(digest(request)) for request in requests]
+        answered = [request for request, fault in zip(requests, failed, strict=True) if fault is None]
+        said = iter([Said(reply.text, reply.cut) for reply in self._known(answered)])
+        return [next(said) if fault is None else Said(fault=fault) for fault in failed]
 
     def choose(
         self,
@@ -327,40 +354,58 @@ class ApiSubject:
         }
 
     def _requests(
-        self, conversations: list[list[Any]], repeats: int, temperature: float, seed: int, limit: int
+        self, conversations: list[list[Any]], repeats: int, temperature: float, seed: int, limit: int, **more: Any
     ) -> list[Request]:
         if temperature == 0:  # without a seed, so that the cache knows a conversation wherever it stands
-            return [self._request(messages, limit, temperature) for messages in conversations]
+            return [self._request(messages, limit, temperature, **more) for messages in conversations]
         return [
-            self._request(messages, limit, temperature, seed=_seed(seed, i, j))
+            self._request(messages, limit, temperature, seed=drawing.sample_seed(seed, i, j), **more)
             for i, messages in enumerate(conversations)
             for j in range(repeats)
         ]
 
     def _ask(self, requests: list[Request]) -> list[Reply]:
         """Replies in the order of the requests, of which only those are sent that the cache does not know."""
-        keys = [digest(request) for request in requests]
-        distinct = dict(zip(keys, requests, strict=True))
-        new = {key: request for key, request in distinct.items() if key not in self._cache.replies}
-        self._count(cached=len(distinct) - len(new))
-        self._send(new)
-        replies = [self._cache.replies[key] for key in keys]
+        self._send(requests)
+        return self._known(requests)
+
+    def _known(self, requests: list[Request]) -> list[Reply]:
+        """Replies in the cache, in the order of their requests; what they were asked without is noted."""
+        replies = [self._cache.replies[digest(request)] for request in requests]
         for name in sorted({name for reply in replies for name in reply.without}):
             self._note(_REFUSABLE.get(name))
         return replies
 
-    def _send(self, requests: dict[str, Request]) -> None:
-        """Fills the cache; an error or Ctrl-C cancels what is still queued."""
+    def _send(self, requests: list[Request], faults: dict[str, str] | None = None) -> None:
+        """Fills the cache with what it does not know. An error or Ctrl-C cancels what is still queued.
+
+        Where there are `faults`, those of single requests stand there by the requests' keys instead.
+        """
         from tqdm import tqdm
 
-        futures: list[Future[None]] = []
-        quiet = len(requests) <= _LONG or not sys.stderr.isatty()
+        distinct = {digest(request): request for request in requests}
+        new = {key: request for key, request in distinct.items() if key not in self._cache.replies}
+        self._count(cached=len(distinct) - len(new))
+        futures: dict[Future[None], str] = {}
+        silent = 0  # requests in a row
+        quiet = len(new) <= _LONG or not sys.stderr.isatty()
         try:
-            futures += [self._pool.submit(self._answer, key, request) for key, request in requests.items()]
+            for key, request in new.items():
+                futures[self._pool.submit(self._answer, key, request)] = key
             with progress.of("ask", total=len(futures), unit="requests") as advance:
                 for done in tqdm(as_completed(futures), self.name, len(futures), unit="request", disable=quiet):
-                    done.result()
                     advance(1)
+                    try:
+                        done.result()
+                        silent = 0
+                    except (RequestError, CancelledError) as error:
+                        if faults is None:
+                            raise
+                        faults[futures[done]] = str(error) or f"not sent, after {_GIVE_UP} without an answer"
+                        silent += isinstance(error, NoAnswer)
+                    if silent == _GIVE_UP:
+                        for future in futures:
+                            future.cancel()
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -399,17 +444,17 @@ class ApiSubject:
         except openai.APIError as error:
             retries = int(error.request.headers.get("x-stainless-retry-count", 0))
             self._count(requests=1 + retries, retries=retries)
-            if isinstance(error, openai.BadRequestError) and _NO_ROOM.search(_said(error)):
+            if isinstance(error, openai.BadRequestError) and _NO_ROOM.search(_reason(error)):
                 return "logprobs" if "logprobs" in sent else Reply(cut=True)
-            return _refused(error, sent) or SubjectError(self._explain(error, 1 + retries))
+            return _refused(error, sent) or self._explained(error, 1 + retries)
         except Exception as error:  # what the client does not wrap is told the same way
-            return SubjectError(f"a request to {self.server} failed: {self._told(repr(error))}")
+            return RequestError(f"a request to {self.server} failed: {self._told(repr(error))}")
         self._count(requests=1 + response.retries_taken, retries=response.retries_taken)
         try:
             body = json.loads(response.text)
             reply, (prompt, completion) = read_reply(body), token_counts(body)
         except (ValueError, TypeError, LookupError, AttributeError):
-            return SubjectError(
+            return RequestError(
                 f"{self.server} did not answer with a chat completion but with {self._told(response.text)!r}; "
                 "check that it speaks OpenAI's API and that the base_url is whole (most end in /v1)"
             )
@@ -421,27 +466,31 @@ class ApiSubject:
             return "max_completion_tokens"  # unknown to the server, which said nothing and wrote on
         return replace(reply, text=self._clean(reply.text))
 
-    def _explain(self, error: openai.APIError, tries: int) -> str:
+    def _explained(self, error: openai.APIError, tries: int) -> SubjectError:
         """One line: what failed, how often it was tried, what to do."""
         status = getattr(error, "status_code", None)
-        said = self._told(_said(error))
+        said = self._told(_reason(error))
         if status == 401:  # its text may hold the half of the key
-            return f"{self.server} does not accept the key (HTTP 401); set OPENAI_API_KEY to a key of this server"
+            return SubjectError(
+                f"{self.server} does not accept the key (HTTP 401); set OPENAI_API_KEY to a key of this server"
+            )
         if status == 403:
-            return (
+            return SubjectError(
                 f"{self.server} does not let this key use {self._model!r} (HTTP 403: {said}); "
                 "set OPENAI_API_KEY to a key that may, or take another model"
             )
         if status == 404:
-            return (
+            return SubjectError(
                 f"{self.server} has no model {self._model!r} (HTTP 404: {said}); "
                 "check the name, and that the base_url is whole (most end in /v1)"
             )
         if status is not None and status not in (408, 409, 429) and status < 500:
-            return f"{self.server} refused a request (HTTP {status}: {said}); mend what it names and run again"
+            return RequestError(
+                f"{self.server} refused a request (HTTP {status}: {said}); mend what it names and run again"
+            )
         kept = f"are in {self._cache.file}" if self._cache.file else "are kept in memory only; pass cache= for a file"
         what = f"HTTP {status}: {said}" if status else said
-        return (
+        return NoAnswer(
             f"{self.server} did not answer after {tries} tries ({what}); check the server or the rate limit, lower "
             f"the concurrency or raise timeout or retries, and run again; finished answers {kept}"
         )
@@ -473,7 +522,7 @@ def _refused(error: openai.APIError, sent: Request) -> str | None:
     return names[0] if names and _REFUSAL.search(text) else None
 
 
-def _said(error: openai.APIError) -> str:
+def _reason(error: openai.APIError) -> str:
     """The reason that the server gives, or the network."""
     if error.body is None:
         return f"{error.message} {error.__cause__ or ''}"
@@ -505,11 +554,6 @@ def _messages(i: int, prompt: Prompt) -> list[Any]:
     if not all(isinstance(message, dict) and message.keys() >= {"role", "content"} for message in messages):
         raise PromptError(f"prompt {i} is no conversation; every message needs a 'role' and a 'content'")
     return messages
-
-
-def _seed(seed: int, i: int, j: int) -> int:
-    """As `Subject.chat` makes it."""
-    return int(np.random.SeedSequence((seed, i, j)).generate_state(1)[0])
 
 
 # Keys and addresses ----------------------------------------------------------------------------------

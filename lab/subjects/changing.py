@@ -103,4 +103,4 @@ def _new(old: torch.Tensor, values: torch.Tensor, how: How) -> torch.Tensor:
     if how == "add":
         return old.float() + values
     size: torch.Tensor = torch.linalg.vector_norm(old.float(), dim=-1, keepdim=True)
-    return old.float() + size * values
+    return size * values if how == "replace_scaled" else old.float() + size * values

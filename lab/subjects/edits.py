@@ -11,15 +11,16 @@ from lab.subjects.errors import SubjectError
 from lab.subjects.places import Site
 from lab.subjects.prompts import Position
 
-How = Literal["replace", "add", "add_scaled"]
+How = Literal["replace", "add", "add_scaled", "replace_scaled"]
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of activations, as `subject.patch` and `subject.steer` make it.
+    """A change of activations, as `subject.patch`, `subject.steer` and `subject.inject` make it.
 
     `values` [n or 1, layers, positions or 1, *features] are put in place of the stream ("replace"),
-    added to it ("add"), or added as the stream's own norm times the unit vector ("add_scaled": h + c |h| v/|v|).
+    added to it ("add"), or, as multiples of the stream's own norm, added ("add_scaled": h + c |h| v/|v|) or put in its
+    place ("replace_scaled": c |h| v/|v|).
     They act at `position` of each prompt and, with `decoding`, at every token that is generated.
     """
 

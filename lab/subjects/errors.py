@@ -21,8 +21,17 @@ class PromptError(SubjectError):
     """The prompts cannot be given to this model: none at all, an empty one, or one beyond the context."""
 
 
+class RequestError(SubjectError):
+    """A server refused one request, or what it answered cannot be read; it may well answer others."""
+
+
+class NoAnswer(RequestError):
+    """A server did not answer a request, however often it was asked."""
+
+
 class NoActivationsError(SubjectError, AttributeError):
-    """The subject is behind an API, and what was asked for needs its weights. `hasattr` sees an AttributeError."""
+    """The subject is behind an API, or was loaded without hooks, and what was asked for needs them. `hasattr` sees an
+    AttributeError."""
 
 
 class OutOfMemory(SubjectError):

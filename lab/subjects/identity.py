@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lab.subjects.names import UNTRAINED, home, resolve
+from lab.subjects.names import API, UNTRAINED, home, resolve
 
 LARGEST = 200_000_000
 """Bytes of weights in a folder up to which they are read; of larger ones size and time of change count."""
@@ -33,7 +33,7 @@ def identity(name: str, options: dict[str, Any]) -> dict[str, Any]:
     yet has an identity that no other call shares, so that nothing kept can be taken for its own. Of a server's
     address only a hash is told. A second call takes less than a millisecond.
     """
-    if name.startswith("openai:"):
+    if name.startswith(API):
         address = options.get("base_url") or os.environ.get("OPENAI_BASE_URL", "").strip()
         server = hashlib.sha256(str(address).encode()).hexdigest()
         return {"api": name, "server": server, "samples": options.get("samples"), "code": _code()}
@@ -52,6 +52,7 @@ def identity(name: str, options: dict[str, Any]) -> dict[str, Any]:
         "device": _device(options.get("device") or "auto"),
         "device_map": options.get("device_map"),
         "trust_remote_code": bool(options.get("trust_remote_code", False)),
+        "enable_hooks": bool(options.get("enable_hooks", True)),
         "versions": _versions(),
         "code": _code(),
     }

@@ -12,7 +12,7 @@ from typing import Any
 from lab.subjects import api, hub, progress
 from lab.subjects.effort import DONE
 from lab.subjects.errors import LoadError, MissingPackage, SubjectError, is_out_of_memory
-from lab.subjects.names import UNTRAINED, resolve
+from lab.subjects.names import UNTRAINED, resolve, served
 from lab.subjects.smaller import ways_out
 from lab.subjects.subject import Subject
 
@@ -53,6 +53,8 @@ def load(
     revision: str | None = None,
     batch_size: int | None = None,
     trust_remote_code: bool = False,
+    target: str | None = None,
+    enable_hooks: bool = True,
     **server: Any,
 ) -> Subject:
     """Loads a causal language model from a folder or the hub and wraps it, or connects to an API.
@@ -82,11 +84,16 @@ def load(
         At most so many rows are run at once; by default as many as `tokens_per_batch` allows.
     revision, trust_remote_code
         As in transformers; remote code is off unless asked for.
+    target
+        "hf" or "api": what serves the model. By default its name tells; under "api" `openai:` may be left out of it.
+    enable_hooks
+        Without, whatever reads or changes activations is an error before any pass; it chooses and speaks.
     **server
         For an API: base_url, concurrency, cache, timeout, retries, samples; see `lab.subjects.api.connect`.
 
     Raises LoadError, StructureError.
     """
+    name_or_path = served(name_or_path, target)
     if api.is_api(name_or_path):
         subject: Any = api.connect(name_or_path, name_shown=name, **server)
         return subject  # type: ignore[no-any-return]  # speaks and chooses as a Subject does; the rest it refuses
@@ -134,7 +141,7 @@ def load(
     finally:
         if loud:
             transformers.utils.logging.enable_progress_bar()
-    subject.batch_size = batch_size
+    subject.batch_size, subject.hooked = batch_size, enable_hooks
     if own is not None and not untrained:
         subject.add_adapter(own, own.name)
     if adapter is not None:
@@ -153,7 +160,7 @@ def _fitting(places: list[str], put_on: Callable[[str], Subject], name: str) -> 
             raise
         except Exception as error:  # safetensors, tokenizers and torch each raise their own
             if not is_out_of_memory(error):
-                raise LoadError(f"cannot load {name}: {_first_line(error)}") from error
+                raise LoadError(f"cannot load {name}: {_why(error)}") from error
         else:
             if place != places[0]:
                 subject.notes.append(
@@ -204,5 +211,9 @@ def _quantization(kind: str, numbers: Any) -> Any:
     )
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _why(error: BaseException) -> str:
+    """In one line."""
+    said = str(error).strip() or type(error).__name__
+    if "trust_remote_code=True" in said:  # transformers' own line about it says what is wrong, and not what to do
+        return "it brings code of its own; read that, and load with trust_remote_code=True if you trust it"
+    return said.splitlines()[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import shipped
+from lab.subjects.errors import LoadError
 
 UNTRAINED = "untrained:"
 """`untrained:NAME` is NAME's twin: same architecture and tokenizer, fresh weights of a fixed seed."""
@@ -35,6 +36,13 @@ LADDERS = tuple(
 _FULL = {full.rpartition("/")[2]: full for ladder in LADDERS for full in ladder}
 """Hub names by the short ones in common use, as gpt2, pythia-70m and opt-125m."""
 
+API = "openai:"
+"""`openai:NAME` is the model that a server calls NAME; the server need not be OpenAI's."""
+TARGETS = ("hf", "api")
+"""What can serve a model: Hugging Face's transformers in this process, or a server."""
+
+TARGET_OPTIONS: dict[str, type] = {"target": str}
+"""What tells which of them serves a model; by default its name does."""
 MODEL_OPTIONS: dict[str, type] = {
     "device": str,
     "dtype": str,
@@ -44,6 +52,7 @@ MODEL_OPTIONS: dict[str, type] = {
     "revision": str,
     "batch_size": int,
     "trust_remote_code": bool,
+    "enable_hooks": bool,
 }
 """What `load` takes for a Hugging Face model beside its name."""
 SERVER_OPTIONS: dict[str, type] = {
@@ -59,11 +68,28 @@ SERVER_OPTIONS: dict[str, type] = {
 
 def options_for(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Those of the options that `load` takes for this subject. An untrained twin has no weights to quantize."""
-    if name.startswith("openai:"):
+    if name.startswith(API):
         return {key: value for key, value in options.items() if key in SERVER_OPTIONS}
-    plain = ("device", "dtype", "revision", "batch_size", "trust_remote_code")
+    plain = ("device", "dtype", "revision", "batch_size", "trust_remote_code", "enable_hooks")
     known = plain if name.startswith(UNTRAINED) else tuple(MODEL_OPTIONS)
     return {key: value for key, value in options.items() if key in known}
+
+
+def served(name: str, target: str | None) -> str:
+    """The name under which this target serves a model; None leaves it to the name. Raises LoadError for a mismatch.
+
+    >>> served("gpt-5-mini", "api"), served("openai:gpt-5-mini", None), served("pythia-70m", "hf")
+    ('openai:gpt-5-mini', 'openai:gpt-5-mini', 'pythia-70m')
+    """
+    if target not in (None, *TARGETS):
+        raise LoadError(f"no target {target!r}; it is one of {', '.join(TARGETS)}")
+    if target == "hf" and name.startswith(API):
+        raise LoadError(f"target=hf does not serve {name}, which is behind an API; leave the target out, or write api")
+    if target != "api" or name.startswith(API):
+        return name
+    if name.startswith(UNTRAINED) or name in (*organisms(), *controls(), *variants()) or Path(name).is_dir():
+        raise LoadError(f"target=api does not serve {name}, whose weights are here; leave the target out, or write hf")
+    return API + name
 
 
 def home() -> Path:

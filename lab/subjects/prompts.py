@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lab.prompts.chats import NoTurn, assistant_start, encoded
 from lab.subjects.errors import PromptError, SubjectError
 
 Message = dict[str, str]
@@ -68,15 +69,14 @@ def _is_ids(prompt: Prompt) -> bool:
     return not isinstance(prompt, str) and not (len(prompt) and isinstance(prompt[0], dict))
 
 
-def _encode_one(tokenizer: Any, prompt: Prompt, *, generation: bool = True) -> list[int]:
+def _encode_one(tokenizer: Any, prompt: Prompt) -> list[int]:
     if isinstance(prompt, str):
         return list(tokenizer(prompt, verbose=False)["input_ids"])  # too long is our error, not its warning
     if len(prompt) and isinstance(prompt[0], dict):
-        if not tokenizer.chat_template:
-            raise PromptError("this model's tokenizer has no chat template; pass the prompts as strings")
-        text = tokenizer.apply_chat_template(prompt, add_generation_prompt=generation, tokenize=False)
-        # The template writes the special tokens itself; adding them again would double the BOS.
-        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        try:
+            return encoded(tokenizer, prompt)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise PromptError(str(error)) from None
     return [int(i) for i in prompt]  # type: ignore[arg-type]
 
 
@@ -153,15 +153,7 @@ def _assistant_start(tokenizer: Any, index: int, prompt: Prompt, row: Sequence[i
     """The first token of the assistant's turn: the length of the conversation without the generation prompt."""
     if isinstance(prompt, str) or not len(prompt) or not isinstance(prompt[0], dict):
         raise PromptError(f"prompt {index} is no conversation; position='assistant' needs chat messages")
-    bare = _encode_one(tokenizer, prompt, generation=False)
-    if len(row) <= len(bare):
-        raise PromptError(
-            "this model's chat template adds no generation prompt, so there is no first token of the assistant's "
-            "turn; name the position as a number"
-        )
-    if list(row[: len(bare)]) != bare:
-        raise PromptError(
-            f"conversation {index} is not continued by its generation prompt but rewritten; "
-            "name the position as a number"
-        )
-    return len(bare)
+    try:
+        return assistant_start(tokenizer, prompt, row)  # type: ignore[arg-type]
+    except NoTurn as error:
+        raise PromptError(f"conversation {index}: {error}; name the position as a number") from None

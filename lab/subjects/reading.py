@@ -28,6 +28,7 @@ def capture(
     at: Site,
     position: Position,
     *,
+    pooled: bool = False,
     edits: Sequence[Edit] = (),
     max_tokens: int | None = None,
     out: str | Path | None = None,
@@ -35,8 +36,8 @@ def capture(
     """`Subject.capture`; see there."""
     require(runner.outline, at.point, at.layers)
     pattern = at.point == "attn_pattern"
-    pooled = position in POOLED
-    if pooled and pattern:
+    whole = position in POOLED
+    if (whole or pooled) and pattern:
         raise SubjectError("attention patterns are read at query positions, not pooled; use 'last', 'all' or a number")
     if position == "attention" and at.point not in ("resid_post", "mlp_out"):
         raise SubjectError(f"{at.name} is not pooled by attention, which comes after it; choose resid_post or mlp_out")
@@ -48,21 +49,22 @@ def capture(
     else:
         every = encode_all(runner.tokenizer, prompts, vocabulary=runner.vocabulary)
         rows, truncated = truncate(every, min(max_tokens, runner.context))
-    named = [position] * (not pooled) + [plain(edit.position) for edit in edits]
+    named = [position] * (not whole) + [plain(edit.position) for edit in edits]
     if truncated and any(name not in ("last", "all") for name in named):
         raise SubjectError(f"{truncated} prompts are cut to {max_tokens} tokens, which moves positions; use 'last'")
     plan = Plan(runner, edits, prompts, rows)
-    tokens, several = (None, False) if pooled else resolve(position, prompts, rows, runner.tokenizer)
+    tokens, several = (None, False) if whole else resolve(position, prompts, rows, runner.tokenizer)
+    several &= not pooled
     heads = len(at.heads or range(runner.outline.n_heads or 0))
     value = (heads, max(map(len, rows))) if pattern else features(runner.outline, at)
-    places = 1 if tokens is None else tokens.shape[1]
+    places = tokens.shape[1] if several and tokens is not None else 1
     shape = (len(rows), len(at.layers), *((places,) if several else ()), *value)
     with Store(shape, out) as store, runner.attending("eager") if pattern or position == "attention" else nullcontext():
 
         def run(chosen: list[int]) -> None:
             batch = runner.pad(rows, chosen)
             buffer = torch.full((len(chosen), len(at.layers), places, *value), float("nan"), device=runner.device)
-            with runner.tapped([*plan.taps(batch), *_readers(runner, at, batch, tokens, position, buffer)]):
+            with runner.tapped([*plan.taps(batch), *_readers(runner, at, batch, tokens, position, pooled, buffer)]):
                 runner.forward(batch, logits=1)
             store.put(chosen, _to_host(buffer).reshape(len(chosen), *shape[1:]))
 
@@ -82,7 +84,13 @@ def _to_host(buffer: torch.Tensor) -> np.ndarray:
 
 
 def _readers(
-    runner: Runner, at: Site, batch: Batch, tokens: np.ndarray | None, position: Position, buffer: torch.Tensor
+    runner: Runner,
+    at: Site,
+    batch: Batch,
+    tokens: np.ndarray | None,
+    position: Position,
+    pooled: bool,
+    buffer: torch.Tensor,
 ) -> Iterator[tuple[Site, int, See]]:
     """Hooks that write what they see into `buffer` [rows, layers, positions, *features]; the deepest ends the pass."""
     deepest = max(at.layers)
@@ -104,6 +112,11 @@ def _readers(
     if tokens is not None:
         columns = batch.columns(tokens)
         rows, which = np.nonzero(columns >= 0)
+    if tokens is not None and pooled:
+        inside = torch.zeros(batch.mask.shape)
+        inside[rows, columns[rows, which]] = 1.0
+        weights = dict.fromkeys(at.layers, inside.to(runner.device))
+    elif tokens is not None:
         # On the device once, so that no layer waits for them.
         here = tuple(torch.from_numpy(x).to(runner.device) for x in (rows, columns[rows, which]))
         there = torch.from_numpy(which).to(runner.device)
@@ -112,7 +125,7 @@ def _readers(
         slots = [k for k, wanted in enumerate(at.layers) if wanted == layer]
 
         def see(stream: torch.Tensor) -> None:
-            if tokens is None:
+            if tokens is None or pooled:
                 weight = weights[layer].to(stream.device)
                 real = stream.float()
                 if batch.padded:  # what a model computes on pads is nobody's business, and may be NaN

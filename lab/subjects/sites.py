@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from lab.subjects.edits import Edit, How, shaped
-from lab.subjects.errors import PromptError, StructureError, SubjectError
+from lab.subjects.errors import NoActivationsError, PromptError, StructureError, SubjectError
 from lab.subjects.outline import Outline
 from lab.subjects.places import POINTS, Site, features, require
 from lab.subjects.prompts import POOLED, Position, plain
 
 Where = float | int | Sequence[float | int] | slice | None
+Edits = Edit | Sequence[Edit] | None
 
 
 class Sites(ABC):
@@ -25,6 +26,8 @@ class Sites(ABC):
     """
 
     name: str
+    hooked: bool = True
+    """Whether it may be read and changed at its hook points."""
 
     @property
     @abstractmethod
@@ -117,6 +120,7 @@ class Sites(ABC):
 
     def _named(self, at: str | Site) -> Site:
         """A hook point, all layers of it where only its name is given."""
+        self._check_hooked()
         if isinstance(at, Site):
             return at
         if at not in POINTS:
@@ -125,6 +129,7 @@ class Sites(ABC):
         return site
 
     def _layers(self, where: Where) -> tuple[int, ...]:
+        self._check_hooked()
         if where is None:
             layers: Sequence[int] = range(self.n_layers)
         elif isinstance(where, slice):
@@ -172,19 +177,41 @@ class Sites(ABC):
 
         `vector` is [d_model], or [layers, d_model] with one for each layer of `at`. The three common modes:
         all tokens (the default), the last position of every pass (`position="last"`), and the prompt pass
-        only (`decoding=False`). `norm_matched` adds coefficient * |h| * v / |v| instead of coefficient * v,
-        as activation oracles are injected. Raises SubjectError for a wrong shape.
+        only (`decoding=False`). `norm_matched` adds coefficient * |h| * v / |v| instead of coefficient * v.
+        Raises SubjectError for a wrong shape.
         """
-        array = np.asarray(vector, dtype=np.float32)
-        if norm_matched:
-            length = np.linalg.norm(array, axis=-1, keepdims=True)
-            if not length.all():
-                raise SubjectError("a vector of length 0 has no direction; norm_matched steering needs one")
-            array = array / length
+        array = _units(vector) if norm_matched else np.asarray(vector, dtype=np.float32)
         how: How = "add_scaled" if norm_matched else "add"
         return self._edit(at, array * np.float32(coefficient), position, decoding, how, per_prompt=False)
 
+    def inject(
+        self, at: Site, vectors: np.ndarray, coefficient: float = 1.0, *, position: Position, replace: bool = False
+    ) -> Edit:
+        """Each prompt's own activations at its own tokens, in the prompt pass only: h + coefficient * |h| * v / |v|.
+
+        So activation oracles are told what to read (Karvonen et al. 2025). `vectors` are shaped as in `patch`; with
+        `replace`, coefficient * |h| * v / |v| takes the place of h. Raises SubjectError for a wrong shape, or a vector
+        of length 0.
+        """
+        how: How = "replace_scaled" if replace else "add_scaled"
+        return self._edit(at, _units(vectors) * np.float32(coefficient), position, False, how, per_prompt=True)
+
+    def _check_hooked(self) -> None:
+        if not self.hooked:
+            raise NoActivationsError(
+                f"{self.name} was loaded with enable_hooks=false, so its activations are neither read nor changed; "
+                "load it with enable_hooks=true for that"
+            )
+
+    def _listed(self, edit: Edits) -> list[Edit]:
+        """No edit, one, or several, as a list."""
+        listed = [edit] if isinstance(edit, Edit) else list(edit or ())
+        if listed:
+            self._check_hooked()
+        return listed
+
     def _edit(self, at: Site, values: Any, position: Position, decoding: bool, how: How, *, per_prompt: bool) -> Edit:
+        self._check_hooked()
         if at.point in ("attn_pattern", "norm_out"):
             changeable = ", ".join(point for point in POINTS if point not in ("attn_pattern", "norm_out"))
             raise SubjectError(f"{at.name} can be read but not changed; choose among {changeable}")
@@ -195,3 +222,12 @@ class Sites(ABC):
         if made.shape[2] == 1 and not np.isfinite(made).all():
             raise SubjectError("the values have NaN or infinity; pass finite numbers")
         return Edit(at, made, position, decoding, how)
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    """Vectors [..., d_model] of length 1 in the same directions."""
+    array = np.asarray(vectors, dtype=np.float32)
+    length = np.linalg.norm(array, axis=-1, keepdims=True)
+    if not length.all():
+        raise SubjectError("a vector of length 0 has no direction, and what is scaled to the stream's norm needs one")
+    return np.asarray(array / length)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.subjects import prefix
+from lab.subjects import drawing, prefix
 from lab.subjects.batches import Batch
 from lab.subjects.changing import Plan
 from lab.subjects.edits import Edit
@@ -29,6 +29,7 @@ def generate(
     samples: int,
     max_new_tokens: int,
     temperature: float,
+    top_p: float,
     seeds: np.ndarray,
     edits: Sequence[Edit],
 ) -> Generation:
@@ -36,8 +37,7 @@ def generate(
     rows = runner.encode(prompts, room=max_new_tokens)
     if max_new_tokens < 1:
         raise SubjectError(f"max_new_tokens={max_new_tokens} writes nothing; ask for at least 1")
-    if temperature < 0:
-        raise SubjectError(f"temperature {temperature} is negative; 0 is greedy")
+    drawing.check(temperature, top_p)
     if seeds.shape != (len(rows), samples):
         raise PromptError(f"{len(rows)} prompts but {len(seeds)} seeds; pass one seed for each")
     plan = Plan(runner, edits, prompts, rows)
@@ -50,7 +50,8 @@ def generate(
         for begin in range(0, samples, some):
             own = seeds[chosen, begin : begin + some]
             drawn = own.T.ravel().tolist() if temperature > 0 else None  # row j * n + i is sample j of prompt i
-            written = _decode(runner, batch, own.shape[1], max_new_tokens, temperature, drawn, plan, stops)
+            sampling = None if drawn is None else _SeededSampling(drawn, temperature, top_p)
+            written = _decode(runner, batch, own.shape[1], max_new_tokens, sampling, plan, stops)
             for r, row in enumerate(written.tolist()):
                 tokens[chosen[r % len(chosen)]][begin + r // len(chosen)] = _until(row, set(stops))
 
@@ -71,8 +72,7 @@ def _decode(
     batch: Batch,
     samples: int,
     max_new_tokens: int,
-    temperature: float,
-    seeds: list[int] | None,
+    sampling: _SeededSampling | None,
     plan: Plan,
     stops: list[int],
 ) -> torch.Tensor:
@@ -82,14 +82,14 @@ def _decode(
     config = GenerationConfig(
         do_sample=False, max_new_tokens=max_new_tokens, pad_token_id=runner.fill, eos_token_id=stops or None
     )
-    sampling = LogitsProcessorList([] if seeds is None else [_SeededSampling(seeds, temperature)])
+    processors = LogitsProcessorList([] if sampling is None else [sampling])
     start, extra = 0, {}
     if samples > 1 and batch.width > 1 and runner.may_share(batch.width):
         start = batch.width - 1
         extra["past_key_values"] = _prefill(runner, batch, start, samples, plan)
     ids, mask = batch.ids.repeat(samples, 1), batch.mask.repeat(samples, 1)
     with runner.tapped(plan.taps(batch, start=start, copies=samples)), _own_decoding(runner.model):
-        return runner.decode(ids, mask, start, config, sampling, **extra)
+        return runner.decode(ids, mask, start, config, processors, **extra)
 
 
 def _prefill(runner: Runner, batch: Batch, stop: int, samples: int, plan: Plan) -> Any:
@@ -119,23 +119,31 @@ def _own_decoding(model: Any) -> Iterator[None]:
 
 def sample_seeds(seed: int, n: int, samples: int) -> np.ndarray:
     """One seed for each sample j of each prompt i, from (seed, i, j): [n, samples]."""
-    made = [[np.random.SeedSequence((seed, i, j)).generate_state(1)[0] for j in range(samples)] for i in range(n)]
+    made = [[drawing.sample_seed(seed, i, j) for j in range(samples)] for i in range(n)]
     return np.array(made, dtype=np.int64).reshape(n, samples)
 
 
 class _SeededSampling:
     """Sampling as a logits processor: argmax of scores / T + Gumbel noise is a draw from softmax(scores / T).
 
-    Each row's noise comes from its own seed, on the CPU, so neither batch nor device changes a draw.
+    Below a `top_p` of 1 of the nucleus alone (Holtzman et al. 2020): the fewest of the likeliest tokens that have
+    this share together, as transformers cuts it. Each row's noise comes from its own seed, on the CPU, so neither
+    batch nor device changes a draw.
     """
 
-    def __init__(self, seeds: Sequence[int], temperature: float) -> None:
+    def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
+        from transformers import TopPLogitsWarper
+
         self.generators = [np.random.default_rng(seed) for seed in seeds]
         self.temperature = temperature
+        self.nucleus: Any = TopPLogitsWarper(top_p) if top_p < 1 else None
 
-    def __call__(self, _ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         noise = np.stack([generator.gumbel(size=scores.shape[1]) for generator in self.generators])
-        return scores.float() / self.temperature + torch.from_numpy(noise).to(scores.device, torch.float32)
+        scores = scores.float() / self.temperature
+        if self.nucleus is not None:
+            scores = self.nucleus(ids, scores)
+        return scores + torch.from_numpy(noise).to(scores.device, torch.float32)
 
 
 def _until(tokens: list[int], stops: set[int]) -> list[int]:

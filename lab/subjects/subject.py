@@ -11,16 +11,14 @@ import torch
 from torch import nn
 
 from lab.subjects import adapters, architecture, reading, scoring, speaking, sweeping
-from lab.subjects.edits import Edit
+from lab.subjects.answers import Said
 from lab.subjects.errors import SubjectError
 from lab.subjects.outline import Outline
 from lab.subjects.places import Site
-from lab.subjects.prompts import Position, Prompt, Side, plain
+from lab.subjects.prompts import Position, Prompt, Side, encode_all, plain
 from lab.subjects.results import Activations, Choice, Generation, Sweep
 from lab.subjects.running import Runner
-from lab.subjects.sites import Sites
-
-Edits = Edit | Sequence[Edit] | None
+from lab.subjects.sites import Edits, Sites
 
 
 class Subject(Sites):
@@ -121,6 +119,11 @@ class Subject(Sites):
         return self._runner.shares_prefix
 
     @property
+    def thinks(self) -> bool:
+        """Whether it has a thinking mode: its chat template knows `enable_thinking`."""
+        return "enable_thinking" in str(getattr(self.tokenizer, "chat_template", None))
+
+    @property
     def notes(self) -> list[str]:
         return self._runner.notes
 
@@ -135,6 +138,7 @@ class Subject(Sites):
         at: str | Site,
         position: Position = "last",
         *,
+        pooled: bool = False,
         edit: Edits = None,
         max_tokens: int | None = None,
         out: str | Path | None = None,
@@ -152,6 +156,8 @@ class Subject(Sites):
             in a conversation), a number (from its first token, or -1 from its last), or a list with a number for
             each prompt. Several: "all", a slice, or a list of lists. Pooled over real tokens: "mean", or
             "attention", weighted by the layer's attention from the last token, mean over heads.
+        pooled
+            Takes the mean over the tokens that `position` names, as over an answer's own, in place of each of them.
         edit
             Patches or steering to read under.
         max_tokens
@@ -168,7 +174,8 @@ class Subject(Sites):
             prompts,
             self._named(at),
             plain(position),
-            edits=_listed(edit),
+            pooled=pooled,
+            edits=self._listed(edit),
             max_tokens=max_tokens,
             out=out,
         )
@@ -184,12 +191,13 @@ class Subject(Sites):
         """The exact probability of each option as the text that follows each prompt; nothing is sampled.
 
         `options` is one list of k texts for all prompts, or a list of k texts for each. An option is
-        its whole text (mind the space before a word). `per_token` divides its log-probability by its
+        its whole text (mind the space before a word). What follows it does not count, but for another option: a text
+        that begins with 10 names 10 and not 1. `per_token` divides its log-probability by its
         token count. One pass over the prompts; later tokens of options read the prompt from the cache.
         `edit` acts while prompt and (with `decoding`) option are read. Raises PromptError for options that
         do not fit the prompts.
         """
-        return scoring.choose(self._runner, prompts, options, per_token=per_token, edits=_listed(edit))
+        return scoring.choose(self._runner, prompts, options, per_token=per_token, edits=self._listed(edit))
 
     # Speaking ----------------------------------------------------------------------------------------
 
@@ -199,24 +207,29 @@ class Subject(Sites):
         *,
         max_new_tokens: int = 16,
         temperature: float = 0.0,
-        seeds: Sequence[int] | None = None,
+        top_p: float = 1.0,
+        seeds: Sequence[int] | Sequence[Sequence[int]] | None = None,
         edit: Edits = None,
     ) -> Generation:
         """Continues each prompt, greedily at temperature 0.
 
         At a higher temperature every prompt draws from its own seed (by default its index), so that a
-        batch writes what its prompts would have written one by one. `edit` acts in the prompt pass and,
-        with `decoding`, on every decoded token. Raises PromptError.
+        batch writes what its prompts would have written one by one; below a `top_p` of 1 from the fewest of the
+        likeliest tokens that have this share of the probability together. With a row of seeds for each prompt
+        [n, samples] that many continuations of each stand side by side, and a prompt is read once for all of them.
+        `edit` acts in the prompt pass and, with `decoding`, on every decoded token. Raises PromptError.
         """
         drawn = np.arange(len(prompts)) if seeds is None else np.asarray(seeds)
+        drawn = drawn[:, None] if drawn.ndim == 1 else drawn
         return speaking.generate(
             self._runner,
             prompts,
-            samples=1,
+            samples=drawn.shape[1],
             max_new_tokens=max_new_tokens,
             temperature=temperature,
-            seeds=drawn.reshape(-1, 1),
-            edits=_listed(edit),
+            top_p=top_p,
+            seeds=drawn,
+            edits=self._listed(edit),
         )
 
     def chat(
@@ -225,14 +238,16 @@ class Subject(Sites):
         *,
         n: int = 1,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         seed: int = 0,
         max_new_tokens: int = 64,
         edit: Edits = None,
     ) -> list[list[str]]:
         """n answers to each conversation (chat messages, or strings as they are).
 
-        Sample j of conversation i draws from a seed made of (seed, i, j); a conversation is read once for
-        all its samples. Greedy answers are all equal, so they are written once. Raises PromptError.
+        Sample j of conversation i draws from a seed made of (seed, i, j), with `top_p` as in `generate`; a
+        conversation is read once for all its samples. Greedy answers are all equal, so they are written once. Raises
+        PromptError.
         """
         if n < 1:
             raise SubjectError(f"n={n} answers were asked for; ask for at least one")
@@ -243,10 +258,27 @@ class Subject(Sites):
             samples=samples,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
+            top_p=top_p,
             seeds=speaking.sample_seeds(seed, len(conversations), samples),
-            edits=_listed(edit),
+            edits=self._listed(edit),
         ).texts
         return [texts[i : i + samples] * (n // samples) for i in range(0, len(texts), samples)]
+
+    def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
+        """A greedy answer to each conversation, with whether it is whole; one that does not fit stops no other.
+
+        One that leaves less than `max_new_tokens` of the context is answered in so much. `effort` is for models
+        behind an API. Raises PromptError for what is no prompt.
+        """
+        lengths = [len(ids) for ids in encode_all(self.tokenizer, conversations, vocabulary=self._runner.vocabulary)]
+        rooms = [min(max_new_tokens, self.context - length) for length in lengths]
+        said = [Said(fault=f"it leaves no room in the model's context of {self.context} tokens")] * len(rooms)
+        for room in sorted({room for room in rooms if room > 0}):
+            these = [i for i in range(len(rooms)) if rooms[i] == room]
+            made = self.generate([conversations[i] for i in these], max_new_tokens=room)
+            for i, text, tokens in zip(these, made.texts, made.tokens, strict=True):
+                said[i] = Said(text, cut=len(tokens) == room)
+        return said
 
     # Sweeping ----------------------------------------------------------------------------------------
 
@@ -289,10 +321,6 @@ class Subject(Sites):
     def adapter(self, name: str | None) -> adapters.Switched:
         """`with subject.adapter(None):` runs without adapters, `with subject.adapter("judge"):` with that one."""
         return adapters.Switched(self.model, name)
-
-
-def _listed(edit: Edits) -> Sequence[Edit]:
-    return [edit] if isinstance(edit, Edit) else list(edit or ())
 
 
 def wrap(
