@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.evidence.files import file_name, write_whole
+from lab.evidence.journal import plain
 from tests.calibration.power import CURVES, run
 from tests.calibration.rules import RULES
 from tests.calibration.simulate import Count, Rule, simulate
@@ -27,7 +28,10 @@ def parts(rule: Rule, runs: int) -> list[tuple[int, int]]:
 
 
 def one_rule(index: int, start: int, stop: int) -> dict[str, Any]:
-    return simulate(RULES[index], stop - start, start=start).as_json()
+    told: dict[str, Any] = plain(
+        simulate(RULES[index], stop - start, start=start).as_json()
+    )  # numpy's own ints are no JSON
+    return told
 
 
 def one_curve(index: int, runs: int) -> list[dict[str, float]]:
