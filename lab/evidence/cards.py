@@ -148,7 +148,8 @@ def summary(record: CellRecord) -> dict[str, str]:
     if "dataset" in knobs:
         shown["Dataset"] = str(knobs["dataset"])
     for model in record.config.get("models", [])[:1]:
-        shown["Generation"] = _generation(model.get("generation", {}), record.config.get("experiment", {}).get("ignored", {}))
+        ignored = record.config.get("experiment", {}).get("ignored", {})
+        shown["Generation"] = _generation(model.get("generation", {}), ignored)
     return {**shown, "Model": record.asked or "none", "Seed": str(record.seed), "Claim": record.claim}
 
 
