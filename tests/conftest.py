@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from pathlib import Path
 
 import _pytest.pytester
 import pytest
@@ -21,16 +22,19 @@ def pytest_addoption(parser):
 
 
 class _OwnModules:
-    """After an inner run, forgets the modules of tests' own folders and no others: torch cannot be imported twice."""
+    """After an inner run, forgets the tests that it collected and no others: torch cannot be imported twice.
 
-    folder = ""
+    These are in tests' own folders, or the project's own hypotheses: their copies in another folder are other modules.
+    """
+
+    folders = (str(Path(__file__).parents[1] / "hypotheses"),)
 
     def __init__(self, preserve):
         pass
 
     def restore(self):
         for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None)).startswith(self.folder):
+            if str(getattr(module, "__file__", None)).startswith(self.folders):
                 del sys.modules[name]
 
 
@@ -39,7 +43,7 @@ _pytest.pytester.SysModulesSnapshot = _OwnModules
 
 @pytest.fixture(scope="session", autouse=True)
 def _tests_own_folders(tmp_path_factory):
-    _OwnModules.folder = str(tmp_path_factory.getbasetemp())
+    _OwnModules.folders += (str(tmp_path_factory.getbasetemp()),)
 
 
 @pytest.fixture(scope="module", autouse=True)

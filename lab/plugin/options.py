@@ -289,7 +289,9 @@ def read(config: pytest.Config) -> Settings:
 
 
 def _new_run() -> str:
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """When it began, to 15 microseconds: runs sort by their names, also those of one second."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 2**16 // 10**6:04x}"
 
 
 def _deal(config: pytest.Config) -> tuple[int, Path] | None:
