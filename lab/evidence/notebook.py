@@ -326,9 +326,7 @@ class Notebook:
         """
         if name in self.kept:
             raise ValueError(f"arrays {name!r} were kept already; give the second ones a name of their own")
-        self.kept[name], checksum = arrays_on_disk.keep(self._folder("arrays"), name, arrays)
-        self._write("arrays", name=name, file=str(self.kept[name].relative_to(self._results)), sha256=checksum)
-        return self.kept[name]
+        return self._keep("arrays", name, *arrays_on_disk.keep(self._folder("arrays"), name, arrays))
 
     def raw(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Path:
         """Keeps rows in a file of the results folder and not in the journal; returns its path.
@@ -338,9 +336,7 @@ class Notebook:
         """
         if name in self.kept:
             raise ValueError(f"{name!r} was kept already; give the second rows a name of their own")
-        self.kept[name], checksum = raw_on_disk.keep(self._folder("raw"), name, rows)
-        self._write("raw", name=name, file=str(self.kept[name].relative_to(self._results)), sha256=checksum)
-        return self.kept[name]
+        return self._keep("raw", name, *raw_on_disk.keep(self._folder("raw"), name, rows))
 
     def file(self, name: str, path: Path) -> Path:
         """Notes a file in the results folder that was written by others and belongs to this cell; returns its path.
@@ -349,9 +345,7 @@ class Notebook:
         """
         if name in self.kept:
             raise ValueError(f"{name!r} was kept already; give the second file a name of its own")
-        self.kept[name] = path
-        self._write("raw", name=name, file=str(path.relative_to(self._results)), sha256=checksum_of(path))
-        return path
+        return self._keep("raw", name, path, checksum_of(path))
 
     def note(self, text: str) -> None:
         """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller; once."""
@@ -377,6 +371,12 @@ class Notebook:
         path = write_whole(self._folder("plots") / f"{file_name(name)}.png", picture.getvalue())
         self.plots[name], checksum = path, hashlib.sha256(picture.getvalue()).hexdigest()
         self._write("plot", name=name, file=str(path.relative_to(self._results)), sha256=checksum)
+        return path
+
+    def _keep(self, event: str, name: str, path: Path, checksum: str | None) -> Path:
+        """Remembers a file of the cell and writes down where it is and what it holds."""
+        self.kept[name] = path
+        self._write(event, name=name, file=str(path.relative_to(self._results)), sha256=checksum)
         return path
 
     def _folder(self, kind: str) -> Path:

@@ -71,10 +71,9 @@ class Choices:
     p_first
         [m, 2] the probability that the first-named is chosen, or its share of the answers that chose: in column 0 with
         the pair as it stands, in column 1 with the two swapped. NaN where an order was not asked, or nothing chosen.
-    answers
-        [m, 2] how many answers chose; all 0 where `p_first` are probabilities.
     outcomes
-        [m, 2, 5] how many answers came to each of `lab.methods.parsing.CHOICES`.
+        [m, 2, 5] how many answers came to each of `lab.methods.parsing.CHOICES`; all 0 where `p_first` are
+        probabilities.
     on_letters
         [m, 2] the probability that the answer begins with one of the two letters at all; None where it was written.
     """
@@ -85,7 +84,6 @@ class Choices:
     origins: tuple[str, ...]
     pairs: np.ndarray
     p_first: np.ndarray
-    answers: np.ndarray
     outcomes: np.ndarray
     on_letters: np.ndarray | None = None
 
@@ -96,7 +94,12 @@ class Choices:
     @property
     def exact(self) -> bool:
         """Whether `p_first` are probabilities, of which nothing was drawn."""
-        return not self.answers.any() and not self.outcomes.any()
+        return not self.outcomes.any()
+
+    @property
+    def answers(self) -> np.ndarray:
+        """[m, 2] how many answers chose; all 0 where `p_first` are probabilities."""
+        return np.asarray(self.outcomes[:, :, :2].sum(2))
 
     @property
     def design(self) -> str:
@@ -123,7 +126,7 @@ class Choices:
 
     def take(self, rows: np.ndarray) -> Choices:
         """Those of some pairs: [m] booleans, or indices. The tasks stay."""
-        some: dict[str, Any] = {name: getattr(self, name)[rows] for name in ("pairs", "p_first", "answers", "outcomes")}
+        some: dict[str, Any] = {name: getattr(self, name)[rows] for name in ("pairs", "p_first", "outcomes")}
         return replace(self, **some, on_letters=None if self.on_letters is None else self.on_letters[rows])
 
     def without(self, left_out: ArrayLike) -> Choices:
@@ -221,7 +224,6 @@ def from_probabilities(
         tuple(origins),
         both,
         p_first=_shares(outcomes) if samples else first,
-        answers=outcomes[:, :, :2].sum(2),
         outcomes=outcomes,
         on_letters=_by_order(mass, asked.orders),
     )
@@ -250,7 +252,6 @@ def from_answers(
         tuple(origins),
         both,
         p_first=_shares(outcomes),
-        answers=outcomes[:, :, :2].sum(2),
         outcomes=outcomes,
     )
 
