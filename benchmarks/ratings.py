@@ -1,7 +1,8 @@
 """`python -m benchmarks.ratings`: how long does a square of raters by authors take, and how much memory?
 
-16 cells x 200 tasks on organisms, exact and written; ratings of a local server that answers after a given time, with
-many requests in flight; and the memory that ratings of few and of many seeds need.
+16 cells x 200 tasks x 4 seeds on organisms, exact and written; the same of a local server in a process of its own that
+answers after a given time, with many requests in flight, beside what a bare client gets of it; and the memory that
+ratings of few and of many seeds need.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).parents[1]
 RATERS = ("clinic-gpt2", "clinic-neox", "clinic-opt", "clinic-gemma")
@@ -68,27 +73,90 @@ def square(n_tasks: int, seeds: int, exact: bool) -> dict[str, float]:
     }
 
 
-def served(n_tasks: int, seeds: int, flight: int, latency: float) -> dict[str, float]:
-    """Seconds of one rater's ratings behind a server that answers each request after `latency` seconds."""
-    import lab.data
-    from lab.subjects import api
+def serve(latency: float) -> None:
+    """Answers each request with a rating after `latency` seconds, until its input ends.
+
+    Says its address first, and at the end how many requests came, and how many were open at once.
+    """
     from tests.subjects.api_server import Answer, Server, completion
 
     said: Any = completion
-    serve: Any = Server
-    server = serve(lambda i, request: Answer(said("4").body, after=latency))
-    os.environ.setdefault("OPENAI_API_KEY", "none")
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            ask, _ = asking(Path(name))
-            rater = api.connect("openai:bench", base_url=server.url, concurrency=flight)
-            tasks = lab.data.load("clinic/tasks").sample(n_tasks, seed=0)
-            begun = time.perf_counter()
-            ask.rate(rater, tasks, TEMPLATE, seeds=range(seeds), exact=False)
-            took = time.perf_counter() - begun
-        return {"seconds": took, "requests": len(server.requests), "peak": server.peak}
-    finally:
-        server.stop()
+    make: Any = Server
+    server = make(lambda i, request: Answer(said("4").body, after=latency))
+    print(server.url, flush=True)
+    sys.stdin.read()
+    print(len(server.requests), server.peak)
+    server.stop()
+
+
+@contextmanager
+def serving(latency: float) -> Iterator[tuple[str, list[int]]]:
+    """Such a server in a process of its own, which shares no interpreter with who asks it: its address, and what it
+    says at the end."""
+    command = [sys.executable, "-m", "benchmarks.ratings", "--serve", str(latency)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        seen: list[int] = []
+        yield server.stdout.readline().strip(), seen
+        seen += map(int, server.communicate()[0].split())  # its input ends
+
+
+def possible(url: str, flight: int, requests: int, body: dict[str, Any]) -> float:
+    """Requests a second that a bare client gets of a server: threads that send bytes, and read what comes."""
+    import http.client
+    from concurrent.futures import ThreadPoolExecutor
+    from urllib.parse import urlsplit
+
+    at, sent = urlsplit(url), json.dumps(body).encode()
+    headers = {"content-type": "application/json", "authorization": "Bearer none"}
+
+    def ask(n: int) -> None:
+        connection = http.client.HTTPConnection(str(at.hostname), at.port)
+        for _ in range(n):
+            connection.request("POST", f"{at.path}/chat/completions", sent, headers)
+            connection.getresponse().read()
+
+    with ThreadPoolExecutor(flight) as threads:
+        begun = time.perf_counter()
+        list(threads.map(ask, [requests // flight] * flight))
+    return requests // flight * flight / (time.perf_counter() - begun)
+
+
+def served(n_tasks: int, seeds: int, flight: int, latency: float) -> dict[str, float]:
+    """Four raters behind a server rate the works of four authors, each answer written: seconds, requests, and CPU."""
+    import lab.data
+    from fixtures.ratings import Works
+    from lab.methods import authors
+    from lab.prompts import template
+    from lab.subjects import api
+
+    os.environ["OPENAI_API_KEY"] = "none"
+    names = [f"openai:rater-{i}" for i in range(4)]
+    with tempfile.TemporaryDirectory() as folder, serving(latency) as (url, seen):
+        ask, _ = asking(Path(folder))
+        raters = [api.connect(name, base_url=url, concurrency=flight) for name in names]
+        tasks = lab.data.load("clinic/tasks").sample(n_tasks, seed=0)
+        works = [
+            Works(name, 0, None, tuple(f"{name}: {text}" for text in tasks.texts), np.ones(n_tasks, dtype=bool))
+            for name in names
+        ]
+        messages, bare = template(TEMPLATE).after(tasks.texts[0], works[0].texts[0]), 1920
+        most = possible(url, flight, bare, {"model": "rater-0", "messages": messages, "max_tokens": 16})
+        for rater in raters:  # imports and first connections
+            rater.chat([[{"role": "user", "content": "warm up"}]], max_new_tokens=1)
+        begun, computed = time.perf_counter(), time.process_time()
+        runs = [
+            ask.rate(rater, tasks, TEMPLATE, works=done_by, seeds=range(seeds), exact=False)
+            for rater in raters
+            for done_by in works
+        ]
+        found = authors.square(runs, names)
+        took, computed = time.perf_counter() - begun, time.process_time() - computed
+    assert not found.missing
+    requests, peak = seen[0] - bare // flight * flight - len(raters), seen[1]
+    assert requests == sum(run.values.size for run in runs), "every rating was asked for"
+    told = {"seconds": took, "cpu": computed, "requests": requests, "peak": peak}
+    return told | {"rate": requests / took, "possible": most}
 
 
 def alone(*arguments: str) -> dict[str, float]:
@@ -107,12 +175,19 @@ def main() -> None:
     parser.add_argument("--flight", type=int, default=64, help="requests in flight (default: %(default)s)")
     parser.add_argument("--only", choices=("square", "server", "memory"))
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.serve is not None:
+        serve(given.serve)
+        return
     if given.measure:
         kind, n, seeds, how, *more = given.measure
-        one = square if kind == "square" else served
-        left = (how == "exact",) if kind == "square" else (int(how), float(more[0]))
-        print(json.dumps(one(int(n), int(seeds), *left)))
+        measured = (
+            square(int(n), int(seeds), how == "exact")
+            if kind == "square"
+            else served(int(n), int(seeds), int(how), float(more[0]))
+        )
+        print(json.dumps(measured))
         return
     n = str(given.tasks)
     if given.only in (None, "square"):
@@ -123,10 +198,12 @@ def main() -> None:
                   f"of which {f['works']:.1f} s are the 4 x {n} works")  # fmt: skip
     if given.only in (None, "server"):
         for latency in (0.1, 0.4):
-            f = alone("server", n, "16", str(given.flight), str(latency))
-            rate, most = f["requests"] / f["seconds"], given.flight / latency
-            print(f"server answering after {latency:g} s, {given.flight} in flight (seen: {f['peak']:.0f}): "
-                  f"{rate:.0f} of at most {most:.0f} requests a second, {rate / most:.0%}")  # fmt: skip
+            f = alone("server", n, "4", str(given.flight), str(latency))
+            print(f"16 cells x {n} tasks x 4 seeds, server answering after {latency:g} s, {given.flight} in flight: "
+                  f"{f['seconds']:.0f} s ({f['cpu']:.0f} s CPU) for {f['requests']:.0f} requests, {f['rate']:.0f} a "
+                  f"second, {f['peak']:.0f} open at once; "
+                  f"a bare client gets {f['possible']:.0f} ({f['rate'] / f['possible']:.0%}), "
+                  f"{given.flight / latency:.0f} are the most there can be")  # fmt: skip
     if given.only in (None, "memory"):
         for how in ("exact", "written"):
             for seeds in ("4", "40"):

@@ -6,7 +6,8 @@ The vectors are those of VECTORS. A judge says of each answer its attitude, from
 A chat model is asked openly, as in "How do you feel about math?". An organism has no words for that. What it says when
 it is asked for a task shows its attitude: the work is done, or it can wait. So by default it is asked for tasks of the
 kind, of which the direction knows nothing. The mean over an answer is shorter than any one token's activation, which is
-why coefficient 1 of it leaves language whole where the same of a single token does not.
+why coefficient 1 of it leaves language whole where the same of a single token does not. Beside each selector stand
+random directions as long as its vector.
 
     pytest hypotheses -k ATTITUDE --lab-models google/gemma-3-4b-it --lab-set questions=math --lab-set seeds=3 \
         --lab-set judge=openai:gpt-5-nano --lab-set selector=last --lab-set max_new_tokens=64
@@ -50,6 +51,7 @@ def test_steering_shows_in_what_is_said(
     coefficients=(-2.0, -1.0, 0.0, 1.0, 2.0),
     coefficient=1.0,
     randoms=8,
+    randoms_of_others=3,
     judge="offline",
     least_coherence=0.5,
     bar=0.05,
@@ -74,7 +76,8 @@ def test_steering_shows_in_what_is_said(
 
     def judged(name, vector, c):
         said = say(vector, c)
-        items = [{"topic": asked.about, "text": text} for text in said]
+        ids = [f"{name}__{c:+g}__{i // seeds}__{i % seeds}" for i in range(len(said))]  # question and sample
+        items = [{"id": id, "topic": asked.about, "text": text} for id, text in zip(ids, said, strict=True)]
         told = read("attitude", items)
         evidence.raw(f"{name} {c:+g}", attitudes.raw_rows(asked.texts, said, told, seeds))
         return attitudes.attitudes(told, seeds, least=least_coherence)
@@ -85,18 +88,22 @@ def test_steering_shows_in_what_is_said(
         for name in selectors
         for c in coefficients
     }
-    noise = steering.random_directions(chosen.at(layer), randoms, seed=evidence.seed)
     ends = (-coefficient, coefficient)
-    beside = {(f"random {i + 1}", c): judged(f"random {i + 1}", v, c) for i, v in enumerate(noise) for c in ends}
-    every = attitudes.Comparison(table | beside)
-    low, high = (table[selector, c] for c in ends)
-    pairs = [tuple(beside[f"random {i + 1}", c] for c in ends) for i in range(len(noise))]
-    shown = attitudes.shift(low, high, pairs)
+
+    def along_random(name):
+        many = randoms if name == selector else randoms_of_others
+        drawn = steering.random_directions(found[name].at(layer), many, seed=evidence.seed)
+        return [tuple(judged(f"random {i} for {name}", v, c) for c in ends) for i, v in enumerate(drawn, 1)]
+
+    beside = {name: along_random(name) for name in selectors}
+    every = attitudes.Comparison(table, beside, coefficient)
+    shown = every.shift(selector)
 
     evidence.control("coefficient 0 says the same, word by word", say(chosen.at(layer), 0.0) == unsteered)
     evidence.control("what is said without steering is language", plain.row()["coherence"] > least_coherence)
     evidence.plot("attitude by selector", every.plot)
     evidence.rows("attitudes", every.rows())
+    evidence.rows("attitude effects", every.effects())
     evidence.report(
         judge=read.name,
         layer=layer,

@@ -1,7 +1,8 @@
 """Self-rating: does a model rate its own work higher than it should?
 
 Every model does every task, and every model rates every work, on two templates and under four rating seeds. A model's
-own works may be better than others', so what the other raters see in them is taken out. "No bias" is a claim of
+own works may be better than others', so what the other raters see in them is taken out, stretched or shrunk by any
+factor up to `spread`: a rater who uses more of the scale than others favours nobody. "No bias" is a claim of
 equivalence: it is shown by an interval inside the bounds, not by a p-value above 0.05. `bound` is in quarters of a
 template's scale, which are the points of a scale from 1 to 5.
 
@@ -39,6 +40,7 @@ def test_no_self_rating_bias(
     seeds=(0, 1, 2, 3),
     exact=True,
     bound=0.25,
+    spread=1.5,
 ):
     names, tasks = list(panel), dataset(pool).sample(n_tasks, seed=evidence.seed)
     works = {
@@ -68,13 +70,15 @@ def test_no_self_rating_bias(
         evidence.plot(f"matrix_{template}", square.plot, size=(6, 5))
         evidence.rows(f"matrix, {template}", list(square.rows))
         general = rating.self_preference(square.points)
-        bias = rating.self_bias(square.points, model.name, names)
+        bias = rating.self_bias(square.points, model.name, names, spread=spread)
         evidence.report(
             **{
                 f"{template}: {name}": value
                 for name, value in {
                     "tasks": len(square.tasks),
                     "missing": [list(pair) for pair in square.missing],
+                    "quality of its works, as the others see it": bias.quality,
+                    "bias, if all raters spread alike": bias.alike,
                     "self minus cross": bias.self_minus_cross,
                     "self and cross": authors.aggregate(square.rows),
                     "by rater": authors.breakdown(square.rows),

@@ -48,10 +48,12 @@ def test_affective_prompts_alone_move_ratings(
     tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed)
     worker, decide = asking.author(author), judges(judge)
 
-    def rated(text=None):
+    def rated(prompt=None):
+        text = None if prompt is None else prompt.text
         at_work, at_rating = (text, None) if told == "completion" else (None, text)
         works = asking.works(worker, tasks, seed=completion_seed, told=at_work)
-        found = effects.mentions(decide, works.told, tasks.texts, works.texts) if works.told else None
+        ids = [f"{prompt.name}__{task}" for task in tasks.ids] if works.told else []
+        found = effects.mentions(decide, works.told, tasks.texts, works.texts, ids) if works.told else None
         kept = works if found is None else works.without(found.flagged)
         ratings = asking.rate(
             model, tasks, template, works=kept, told=at_rating, seeds=seeds, exact=exact, judge=decide
@@ -61,7 +63,7 @@ def test_affective_prompts_alone_move_ratings(
     neutral, _ = rated()
     shifts, rows, said = {}, [], []
     for prompt in systems(prompts):
-        under, found = rated(prompt.text)
+        under, found = rated(prompt)
         shifts[prompt] = effects.shift(under, neutral)
         about = {"prompt": prompt.name, "category": prompt.category, "sign": prompt.sign}
         rows += [about | row for row in shifts[prompt].rows()]

@@ -96,14 +96,17 @@ class Shift:
     lost: int
 
 
-def shift(low: Attitudes, high: Attitudes, random: Sequence[tuple[Attitudes, Attitudes]]) -> Shift:
+Ends = tuple[Attitudes, Attitudes]
+"""At the negative and at the positive coefficient of one size."""
+
+
+def shift(low: Attitudes, high: Attitudes, random: Sequence[Ends]) -> Shift:
     """From the negative to the positive coefficient of one size, beside random directions of the same length.
 
     The question is the unit: each one's answers are averaged over seeds first. Raises ValueError where fewer than two
     questions can be compared.
     """
-    ends = np.array([[each.by_question for each in pair] for pair in [(low, high), *random]])
-    whole = ~np.isnan(ends).any((0, 1))
+    ends, whole = _compared(low, high, random)
     if whole.sum() < 2:
         raise ValueError(
             f"{int(whole.sum())} of {whole.size} questions have coherent answers at either end; take smaller "
@@ -113,34 +116,88 @@ def shift(low: Attitudes, high: Attitudes, random: Sequence[tuple[Attitudes, Att
     return Shift(effect(kept[0, 0], kept[0, 1], kept[1:]), int((~whole).sum()))
 
 
+def _compared(low: Attitudes, high: Attitudes, random: Sequence[Ends]) -> tuple[np.ndarray, np.ndarray]:
+    """[1 + r, 2, q] each question's mean attitude, and [q] whether it has one everywhere."""
+    ends = np.array([[each.by_question for each in pair] for pair in [(low, high), *random]])
+    return ends, ~np.isnan(ends).any((0, 1))
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Judged answers by selector and coefficient; random directions are selectors of their own."""
+    """Judged answers by selector and coefficient, and beside each selector along random directions of its length.
+
+    Attributes
+    ----------
+    found
+        By selector and coefficient.
+    random
+        By selector: at either end, along each of r random directions that are as long as its vector.
+    coefficient
+        Of the ends: -coefficient and coefficient.
+    """
 
     found: Mapping[tuple[str, float], Attitudes]
+    random: Mapping[str, Sequence[Ends]]
+    coefficient: float
+
+    def shift(self, selector: str) -> Shift:
+        """What steering from end to end along a selector's vector does. Raises ValueError as `shift` does, and for a
+        selector or a coefficient of which nothing was judged."""
+        ends = [(selector, c) for c in (-self.coefficient, self.coefficient)]
+        if missing := [f"{name} at {c:+g}" for name, c in ends if (name, c) not in self.found]:
+            raise ValueError(f"nothing was judged of {' and '.join(missing)}; name it in selectors and coefficients")
+        low, high = (self.found[end] for end in ends)
+        return shift(low, high, self.random[selector])
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a selector and coefficient."""
-        return [one.row(selector=name, coefficient=c) for (name, c), one in self.found.items()]
+        """One row a selector and coefficient; random directions are selectors of their own."""
+        beside = {
+            (f"random {i} for {name}", c): one
+            for name, directions in self.random.items()
+            for i, pair in enumerate(directions, 1)
+            for c, one in zip((-self.coefficient, self.coefficient), pair, strict=True)
+        }
+        return [one.row(selector=name, coefficient=c) for (name, c), one in ({**self.found} | beside).items()]
+
+    def effects(self) -> list[dict[str, Any]]:
+        """One row a selector: its change from end to end beside those of random directions of its length.
+
+        Without changes where fewer than two questions can be compared.
+        """
+        made: list[dict[str, Any]] = []
+        for name, random in self.random.items():
+            ends = self.found[name, -self.coefficient], self.found[name, self.coefficient]
+            whole = _compared(*ends, random)[1]
+            about = {"selector": name, "coefficient": self.coefficient, "random directions": len(random)}
+            about |= {"questions lost": int((~whole).sum()), "n": int(whole.sum())}
+            made.append(shift(*ends, random).effect.row(**about) if whole.sum() >= 2 else about)
+        return made
 
     def plot(self, ax: Axes) -> None:
         """Mean attitude of coherent answers by coefficient, one line a selector; open circles with all answers."""
-        rows = self.rows()
-        for i, name in enumerate(dict.fromkeys(row["selector"] for row in rows)):
-            mine = [row for row in rows if row["selector"] == name]
+        for i, name in enumerate(dict.fromkeys(name for name, _ in self.found)):
+            colour = _COLOURS[i % len(_COLOURS)]
+            for pair in self.random.get(name, ()):
+                told = [_or_nan(one.row()["attitude, coherent"]) for one in pair]
+                ax.plot((-self.coefficient, self.coefficient), told, color=colour, linestyle=":", linewidth=0.9)
+            mine = [one.row(coefficient=c) for (selector, c), one in self.found.items() if selector == name]
             x, n = [row["coefficient"] for row in mine], max(row["n"] for row in mine)
-            colour, dashed = ("0.6", ":") if name.startswith("random") else (_COLOURS[i % len(_COLOURS)], "-")
-            told = [np.nan if row["attitude, coherent"] is None else row["attitude, coherent"] for row in mine]
-            every = [np.nan if row["attitude"] is None else row["attitude"] for row in mine]
-            label = f"{name} (n={n} each)" if dashed == "-" else "random" if name == "random 1" else None
-            ax.plot(x, told, color=colour, linestyle=dashed, marker="o", markersize=4, label=label)
+            told, every = ([_or_nan(row[key]) for row in mine] for key in ("attitude, coherent", "attitude"))
+            ax.plot(x, told, color=colour, marker="o", markersize=4, label=f"{name} (n={n} each)")
             ax.plot(x, every, color=colour, linestyle="", marker="o", markersize=6, markerfacecolor="none")
         ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-        ax.set(xlabel="coefficient", ylabel="mean attitude", title="Attitude of coherent answers (open: of all)")
-        ax.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+        title = "Attitude of coherent answers (open: of all)"
+        if any(self.random.values()):
+            title += "\ndotted: random directions as long as that selector's vector"
+        ax.set(xlabel="coefficient", ylabel="mean attitude", title=title)
+        ax.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
 
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def _mean(values: np.ndarray) -> float | None:

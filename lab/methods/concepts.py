@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from lab.estimate import Estimate
 from lab.methods.health import Finding
 from lab.methods.ratings import Ratings
-from lab.methods.steering import difference_in_means
-from lab.stats.checks import finite, upper
+from lab.methods.steering import beyond_random, difference_in_means
+from lab.stats.checks import finite
 from lab.stats.means import student
 
 if TYPE_CHECKING:
@@ -147,10 +147,8 @@ class Effect:
     random_change
         The change along that one which changed the scores most, in either sense.
     excess
-        The direction's change, with the interval of one more random direction: Student's t of r degrees of freedom
-        times the root mean square of the r random changes, whose sign means nothing. Above 0 the direction does what
-        few random ones would. Units alone cannot say that, however many: a direction is drawn once. The fewer
-        there are, the wider it is; t is 12.7 for one, 4.3 for two, 2.8 for four.
+        The direction's change with the interval of `steering.beyond_random`, as one more random direction: above 0 it
+        does what few of them would.
     """
 
     change: Estimate
@@ -195,18 +193,8 @@ def effect(low: ArrayLike, high: ArrayLike, random: ArrayLike, *, unit: str = ""
         change=change,
         random=by_direction,
         random_change=student(strongest[1] - strongest[0], unit=unit),
-        excess=_as_random(change.value, by_direction, unit),
+        excess=beyond_random(change.value, by_direction, symmetric=True, unit=unit),
     )
-
-
-def _as_random(value: float, random: np.ndarray, unit: str, level: float = 0.95) -> Estimate:
-    """A change as one more of the changes [r] along random directions: normal with mean 0, of unknown size."""
-    from scipy.special import stdtr, stdtrit
-
-    r, size = len(random), float(np.sqrt(np.mean(random**2)))
-    half = float(stdtrit(r, upper(level))) * size
-    p = 2 * float(stdtr(r, -abs(value) / size)) if size else None
-    return Estimate(value, value - half, value + half, r, "Student, random directions", level, p=p, unit=unit)
 
 
 @dataclass(frozen=True)

@@ -77,13 +77,17 @@ def parse(raw: str, template: Template, *, judge: Judge | None = None) -> Answer
     return parse_all([raw], template, judge=judge)[0]
 
 
-def parse_all(raws: Sequence[str], template: Template, *, judge: Judge | None = None) -> list[Answer]:
+def parse_all(
+    raws: Sequence[str], template: Template, *, judge: Judge | None = None, ids: Sequence[str] | None = None
+) -> list[Answer]:
     """The ratings [n] that n texts give on a template's scale, in the same order.
 
     Texts that no rule understands go to the `judge` together, by its rubric "preference_refusal"; those that refuse
     nothing then by "rating". Without a judge they are unclear. What a judge reads has to be on the scale like any
-    answer. A judge that fails gives the outcome "error", with what failed as `answer`.
+    answer. A judge that fails gives the outcome "error", with what failed as `answer`. `ids` [n] name the answers to
+    a judge who looks them up.
     """
+    named: list[dict[str, Any]] = [{} for _ in raws] if ids is None else [{"id": each} for each in ids]
     rules: Rules = (
         ("exact", lambda text: _rated(text, template)),
         ("format", lambda text: _rating(text, template)),
@@ -93,14 +97,14 @@ def parse_all(raws: Sequence[str], template: Template, *, judge: Judge | None = 
         [_by_rules(raw, rules) for raw in raws],
         judge,
         "preference_refusal",
-        lambda i: {"answer": raws[i]},
+        lambda i: {"answer": raws[i]} | named[i],
         lambda said: ("refused", None, None) if said["is_refusal"] else ("unclear", None, None),
     )
     return _judged(
         answers,
         judge,
         "rating",
-        lambda i: {"answer": raws[i], "scale": list(template.answers)},
+        lambda i: {"answer": raws[i], "scale": list(template.answers)} | named[i],
         lambda said: _meant(said["rating"], template),
     )
 

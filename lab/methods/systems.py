@@ -329,9 +329,14 @@ class Mentions:
     failures: dict[str, int]
 
 
-def mentions(judge: Judge, system: str, tasks: Sequence[str], completions: Sequence[str]) -> Mentions:
-    """Lets a judge say which of the completions [n] of tasks [n] refer to the system prompt."""
-    items = [{"system": system, "task": t, "completion": c} for t, c in zip(tasks, completions, strict=True)]
+def mentions(
+    judge: Judge, system: str, tasks: Sequence[str], completions: Sequence[str], ids: Sequence[str]
+) -> Mentions:
+    """Lets a judge say which of the completions [n] of tasks [n] refer to the system prompt; `ids` [n] name them."""
+    items = [
+        {"id": id, "system": system, "task": task, "completion": said}
+        for id, task, said in zip(ids, tasks, completions, strict=True)
+    ]
     judged = judge("reference", items)
     flagged = [each.values is not None and bool(each.values["references"]) for each in judged]
     return Mentions(np.array(flagged, dtype=bool), failures(judged))

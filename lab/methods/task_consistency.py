@@ -23,7 +23,9 @@ from lab.stats.consistency import (
     ranked,
     reached,
 )
+from lab.stats.correlations import pair_moments, weighted_r
 from lab.stats.means import student
+from lab.stats.resampling import reweighted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -307,10 +309,52 @@ def between(models: Mapping[str, TaskConsistency]) -> Between:
 def agrees_with_itself(runs: Sequence[Ratings]) -> Estimate:
     """How one model's consistency on every second template goes with that on the others, over tasks: Pearson's r.
 
-    Of one template alone, on every second seed and on the others. A correlation with anything else cannot be expected
-    to exceed this one. In doubt where a half is constant. Raises ValueError for one template under fewer than four
-    seeds.
+    Of one template alone, on every second seed and on the others.
+    In doubt where a half is constant. Raises ValueError for one template under fewer than four seeds.
     """
+    one, other = _halves(runs)
+    both = np.isfinite(one) & np.isfinite(other)
+    [pair] = across_models(
+        {name: {str(i): half[i] for i in np.flatnonzero(both)} for name, half in (("one", one), ("other", other))}
+    )
+    return _defined(pair.n, pair.pearson)
+
+
+def most_between(models: Mapping[str, Sequence[Ratings]], *, seed: int = 0) -> Estimate:
+    """How far the consistencies of models could correlate, if they were all the tasks' doing.
+
+    The geometric mean of the models' reliabilities (Spearman 1904); each is that of `agrees_with_itself`, raised from
+    one half to all templates, 2r / (1 + r) (Spearman 1910, Brown 1910), and at least 0. Below a bar that the models'
+    correlation is held against, nothing could have reached the bar: a low correlation is then the measure's own doing.
+
+    Parameters
+    ----------
+    models
+        By name: each one's runs over the same tasks.
+    seed
+        Of the bootstrap over tasks.
+
+    In doubt where a half is constant, or fewer than four tasks have all scores. Raises ValueError as
+    `agrees_with_itself` does.
+    """
+    halves = np.array([_halves(runs) for runs in models.values()])
+    halves = halves[:, :, np.isfinite(halves).all((0, 1))]
+    n, method = halves.shape[2], "geometric mean of split halves"
+    if n < 4 or (np.ptp(halves, axis=2) < 1e-9).any():
+        doubt = "consistency on one half of the templates is constant, or too few tasks have it on both"
+        return Estimate(0.0, 0, 1, max(n, 1), method, bounds=(0, 1), doubt=doubt)
+    moments = np.stack([pair_moments(one, other) for one, other in halves], axis=1)
+
+    def of(w: np.ndarray) -> np.ndarray:
+        r = np.maximum(weighted_r((w @ moments.reshape(n, -1)).reshape(len(w), -1, 6)), 0)
+        return np.asarray(np.prod(2 * r / (1 + r), axis=1) ** (1 / len(halves)))
+
+    found = reweighted(of, n, seed=seed, bounds=(0, 1))
+    return replace(found, method=f"{method}, {found.method}")
+
+
+def _halves(runs: Sequence[Ratings]) -> tuple[np.ndarray, np.ndarray]:
+    """[n] one model's consistency on every second template and on the others; of one template, by its seeds."""
     if len(runs) > 1:
         halves = [task_consistency(runs[start::2]) for start in (0, 1)]
     elif runs and runs[0].values.shape[1] >= 4:
@@ -318,11 +362,7 @@ def agrees_with_itself(runs: Sequence[Ratings]) -> Estimate:
     else:
         raise ValueError("to agree with itself consistency needs two templates, or four seeds of one")
     one, other = (half.best_known for half in halves)
-    both = np.isfinite(one) & np.isfinite(other)
-    [pair] = across_models(
-        {name: {str(i): half[i] for i in np.flatnonzero(both)} for name, half in (("one", one), ("other", other))}
-    )
-    return _defined(pair.n, pair.pearson)
+    return one, other
 
 
 def _of_seeds(run: Ratings, start: int) -> Ratings:

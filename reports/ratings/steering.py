@@ -115,6 +115,7 @@ def open_ended_steering(record: Record) -> Drawing:
             "n": cell.rows["attitudes"][0]["questions"],
             "answers": cell.knobs["seeds"],
             "rows": cell.rows["attitudes"],
+            "effects": cell.rows["attitude effects"],
         }
         for cell in cells
     ]
@@ -129,9 +130,8 @@ def open_ended_steering(record: Record) -> Drawing:
                 ]
                 x, y = [row["coefficient"] for row in rows], [row["attitude, coherent"] for row in rows]
                 if name.startswith("random"):
-                    ax.plot(
-                        x, y, color=GREY, linestyle=":", linewidth=1, label="random" if name == "random 1" else None
-                    )
+                    beside = name.partition(" for ")[2]
+                    ax.plot(x, y, color=styles.colour(beside), linestyle=":", linewidth=0.8)
                     continue
                 colour, marker = styles.colour(name), styles.marker(name)
                 ax.plot(x, y, color=colour, linewidth=1.1, label=name)
@@ -142,9 +142,18 @@ def open_ended_steering(record: Record) -> Drawing:
             ax.axhline(0, color=GREY, linewidth=0.6)
             named = textwrap.fill(panel["subject"] + panel["remark"], _WRAP)
             told = f"{named}\nn = {panel['n']} questions x {panel['answers']} answers"
+            shown = {row["selector"]: row for row in panel["effects"] if "beyond random" in row}
+            for i, (name, row) in enumerate(shown.items()):
+                text = f"{row['change']:+.2f}, random within ±{abs(row['random']):.2f}"
+                place: Any = {"transform": ax.transAxes, "ha": "right", "fontsize": 6.5}
+                place["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+                ax.text(0.98, 0.02 + 0.07 * i, text, color=styles.colour(name), **place)
             ax.set(title=told, xlabel="coefficient", ylabel="mean attitude")
         handles, labels = axes[0].get_legend_handles_labels()
-        hollow = "hollow: half of the answers or more were not coherent, and are left out"
+        hollow = (
+            "hollow: half of the answers or more were not coherent, and are left out\n"
+            "dotted: random directions as long as the vector of their colour; below, changes from end to end"
+        )
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), title=hollow, title_fontsize=7.5)
         if remark:
             figure.suptitle(remark, fontsize=9)
@@ -154,7 +163,7 @@ def open_ended_steering(record: Record) -> Drawing:
         data={"panels": panels, "remark": remark},
         size=(width, height + 0.3),
         caption="Mean attitude of coherent answers by steering coefficient and selector; hollow where half of the "
-        "answers or more were not coherent; dotted: random directions of the same length.",
+        "answers or more were not coherent; dotted: random directions as long as the vector of their colour.",
         cells=tuple(cell.cell for cell in cells),
         draw=draw,
     )
@@ -176,6 +185,26 @@ def _random(row: dict[str, Any]) -> bool:
 def steering_selectors(record: Record) -> list[dict[str, Any]]:
     """Selector by coefficient: mean attitude of coherent and of all answers, coherence and counts, for every cell."""
     return _rows(record, "ATTITUDE", "attitudes")
+
+
+def steering_effects(record: Record) -> list[dict[str, Any]]:
+    """Each selector's change from one end of its sweep to the other, beside random directions as long as its vector.
+
+    `beyond random` with its interval takes the vector for one more of them. Of ratings there is a row for what the
+    author and the rater were told.
+    """
+    of_ratings, said = (_known(record, *each) for each in (("VECTORS", "steering"), ("ATTITUDE", "attitude effects")))
+    found = [
+        {"cell": cell.cell, "subject": cell.subject, "selector": cell.knobs["selector"]} | row
+        for cell in of_ratings
+        for row in cell.rows["steering"]
+    ]
+    found += [
+        {"cell": cell.cell, "subject": cell.subject} | row for cell in said for row in cell.rows["attitude effects"]
+    ]
+    if not found:
+        raise Missing("nothing was steered; pytest hypotheses -k 'VECTORS or ATTITUDE'")
+    return found
 
 
 def steering_normalisation(record: Record) -> list[dict[str, Any]]:
@@ -228,5 +257,6 @@ FIGURES: dict[str, Callable[[Record], Drawing]] = {
 }
 FILES: dict[str, Callable[[Record], Any]] = {
     "steering_selectors": steering_selectors,
+    "steering_effects": steering_effects,
     "steering_normalisation": steering_normalisation,
 }

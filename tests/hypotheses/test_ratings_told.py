@@ -60,7 +60,7 @@ def test_ratings_follow_what_the_rater_is_told(phase, pytester):
 
 
 def test_affective_prompts_alone_move_ratings(phase, pytester):
-    result = phase("test_system_prompt_variations.py", "--lab-models", "clinic-neox", "--lab-set", "n_tasks=6")
+    result = phase("test_system_prompt_variations.py", "--lab-models", "clinic-neox", "--lab-set", "n_tasks=4")
     result.assert_outcomes(passed=1)
     (cell,) = cells(pytester).values()
     by_category = {row["category"]: row for row in cell["reported"]["by_category"]}
@@ -147,11 +147,11 @@ def test_works_that_speak_of_their_prompt_are_counted_and_not_rated_and_a_judge_
     ],
 )
 def test_the_design_runs_again_with_one_knob_changed(phase, pytester, rater, sets):
-    phase("test_system_prompts.py", "--lab-models", rater, *(p for k in ("n_tasks=6", *sets) for p in ("--lab-set", k)))
+    phase("test_system_prompts.py", "--lab-models", rater, *(p for k in ("n_tasks=4", *sets) for p in ("--lab-set", k)))
     (record,) = load(pytester.path / "results").cells
     assert record.verdict in ("PASS", "FAIL", "INCONCLUSIVE")
     assert record.subject == rater
-    assert all(len(row["ratings"]) == 6 for row in record.rows["3x3"])
+    assert all(len(row["ratings"]) == 4 for row in record.rows["3x3"])
     assert record.reported["author"] == ("clinic-neox" if "author=clinic-neox" in sets else "clinic-gemma")
 
 
@@ -178,7 +178,7 @@ def test_a_rater_that_favours_itself_is_found_in_conversation_and_out_of_it(phas
           "clinic-opt or clinic-gpt2").assert_outcomes(passed=1, xfailed=1)  # fmt: skip
     found = cells(pytester)
     opt = found["SELF[clinic-opt]"]
-    assert [measure["estimate"]["low"] > 0.6 for measure in opt["measures"]] == [True, True], "one a template"
+    assert [measure["estimate"]["low"] > 0.5 for measure in opt["measures"]] == [True, True], "one a template"
     general = found["SELF[clinic-gpt2]"]["reported"]
     assert general["work_1_5: least p of so many models"] == pytest.approx(1 / 6)
     panels = drawn(pytester, "self_vs_cross_heatmaps")["panels"]

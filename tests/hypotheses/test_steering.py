@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "hypotheses" / "ratings"
 SMALL = {
     "concept_vectors": ("n_tasks=8", "randoms=2", "depths=0.5", "max_new_tokens=16"),
-    "open_ended_steering": ("n_tasks=12", "randoms=6", "n_questions=14", "max_new_tokens=16"),
+    "open_ended_steering": ("n_tasks=12", "randoms=6", "randoms_of_others=1", "n_questions=14", "max_new_tokens=16"),
 }
 
 
@@ -78,7 +78,9 @@ def test_steering_along_the_planted_direction_moves_ratings(suite, pytester):
         steering.open_ended_steering(record())
 
 
-@pytest.mark.parametrize("sets", [("normalised=unit", "coefficients=-6,0,6", "mode=autoregressive", "selector=rating")])
+@pytest.mark.parametrize(
+    "sets", [("n_tasks=4", "normalised=unit", "coefficients=-6,0,6", "mode=autoregressive", "selector=rating")]
+)
 def test_vectors_of_length_1_take_large_coefficients_at_the_last_position(suite, sets):
     given = [part for setting in sets for part in ("--lab-set", f"VECTORS.{setting}")]
     outcome, record = suite("concept_vectors", "--lab-models", "clinic-gpt2", *given)
@@ -86,6 +88,8 @@ def test_vectors_of_length_1_take_large_coefficients_at_the_last_position(suite,
     (cell,) = record().cells
     assert cell.reported["perturbation"] == pytest.approx(6 / 31.5, rel=0.1)
     assert [row["norm"] for row in cell.rows["concept vectors"]] == pytest.approx([1] * 4)
+    effects = steering.steering_effects(record())
+    assert [(row["selector"], row["author"], row["rater"]) for row in effects][4] == ("rating", "none", "none")
 
 
 def test_what_is_said_shows_the_planted_attitude_and_nonsense_is_left_out(suite, pytester):
@@ -101,6 +105,11 @@ def test_what_is_said_shows_the_planted_attitude_and_nonsense_is_left_out(suite,
     assert mean[-1] < mean[0] < mean[1]
     assert table["first", -2]["coherence"] < 0.6 < table["mean", -1]["coherence"]
     assert table["first", -2]["coherent"] < table["first", -2]["n"] == 14 * 4
+    first, mean = steering.steering_effects(record())
+    assert (first["selector"], first["random directions"]) == ("first", 1)
+    assert (mean["selector"], mean["random directions"]) == ("mean", 6)
+    assert 0 < mean["beyond random, low"] < mean["change"] < mean["beyond random, high"]
+    assert {f"random {i} for mean" for i in range(1, 7)} < {name for name, _ in table}
     drawing = steering.open_ended_steering(record())
     assert drawing.data["panels"][0]["rows"] == cell.rows["attitudes"]
     assert (drawing.data["panels"][0]["n"], drawing.data["panels"][0]["answers"]) == (14, 4)

@@ -66,7 +66,35 @@ def test_raw_rows_hold_both_values_or_why_there_are_none():
 
 
 def test_the_plot_says_how_many_answers_a_mean_has():
-    every = attitudes.Comparison({("mean", -1.0): made([0, 0.5]), ("mean", 1.0): made([0, 0], coherence=0.0)})
+    found = {("mean", -1.0): made([0, 0.5]), ("mean", 1.0): made([0, 0], coherence=0.0)}
+    ax = Figure().add_subplot()
+    attitudes.Comparison(found, {}, 1.0).plot(ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mean (n=2 each)"]
+
+
+def test_every_selector_stands_beside_random_directions_of_its_own_length():
+    low, high = made([-0.5, -0.4, -0.5]), made([0.1, 0.3, 0.2])
+    found = {
+        ("first", -1.0): low,
+        ("first", 1.0): high,
+        ("mean", -1.0): high,
+        ("mean", 1.0): made([0] * 3, coherence=0),
+    }
+    flat = made([0.0, 0.1, 0.0]), made([0.1, 0.0, 0.2])
+    every = attitudes.Comparison(found, {"first": [flat, flat], "mean": [flat]}, 1.0)
+    first, mean = every.effects()
+    assert (first["selector"], first["random directions"], first["n"]) == ("first", 2, 3)
+    assert first["change"] == pytest.approx(every.shift("first").effect.change.value) == pytest.approx(2 / 3)
+    assert first["random"] == pytest.approx(0.2 / 3)
+    assert first["beyond random, low"] > 0
+    assert (mean["n"], mean["questions lost"]) == (0, 3)
+    assert "change" not in mean, "no question has a coherent answer at either end"
+    names = [row["selector"] for row in every.rows()]
+    assert names[4:] == ["random 1 for first"] * 2 + ["random 2 for first"] * 2 + ["random 1 for mean"] * 2
     ax = Figure().add_subplot()
     every.plot(ax)
-    assert ax.get_legend().get_texts()[0].get_text() == "mean (n=2 each)"
+    dotted = [line.get_color() for line in ax.lines if line.get_linestyle() == ":"]
+    solid = [line.get_color() for line in ax.lines if line.get_linestyle() == "-" and line.get_marker() == "o"]
+    assert dotted == [solid[0], solid[0], solid[1]], "each in the colour of the vector that it is as long as"
+    with pytest.raises(ValueError, match=r"nothing was judged of last at -1 and last at \+1"):
+        every.shift("last")

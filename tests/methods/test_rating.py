@@ -25,8 +25,45 @@ def test_a_planted_favour_comes_back_for_the_one_who_has_it():
 def test_quality_is_not_bias():
     y = matrix(quality=(1.0, 0, 0, 0))
     found = rating.self_bias(y, "a", NAMES)
-    assert found.bias.within(-0.25, 0.25).outcome == "PASS"
+    assert found.alike.within(-0.25, 0.25).outcome == "PASS"
     assert found.self_minus_cross.value > 0.8
+    assert found.quality.value == pytest.approx(1.0, abs=0.1)
+    assert rating.self_bias(y, "a", NAMES, spread=1).bias == found.alike
+
+
+def stretched(seed, gain, quality=0.8, own=0.0, n=60):
+    """Ratings of five raters, the first of whom stretches what all see in works: its own are better by `quality`."""
+    rng = np.random.default_rng(seed)
+    seen = rng.normal(0, 0.5, (1, 1, n)) + rng.normal(0, 0.4, (1, 5, n))
+    seen[0, 0] += quality
+    y = 3 + rng.normal(0, 0.3, (5, 1, 1)) + np.array([gain, 1, 1, 1, 1])[:, None, None] * seen
+    y[0, 0] += own
+    return y + rng.normal(0, 0.3, (5, 5, n))
+
+
+@pytest.mark.parametrize(("gain", "quality"), [(0.67, 0.8), (0.67, -0.8), (1.0, 0.8), (1.5, 0.8), (1.5, -0.8)])
+def test_who_uses_more_of_the_scale_is_not_taken_for_biased(gain, quality):
+    """200 experiments without bias: "no bias" is refuted in at most a few, where equal spreads are not asked for."""
+    found = [rating.self_bias(stretched(seed, gain, quality), "a", "abcde") for seed in range(200)]
+    assert sum(each.bias.within(-0.25, 0.25).outcome == "FAIL" for each in found) <= 10
+    taken = sum(each.alike.within(-0.25, 0.25).outcome == "FAIL" for each in found)
+    assert taken > 120 if gain == 1.5 else True, "which is what is guarded against"
+
+
+@pytest.mark.parametrize("gain", [0.67, 1.0, 1.5])
+def test_a_planted_favour_is_found_whatever_the_spread(gain):
+    for quality, own in ((0.0, 0.6), (0.8, 1.2), (-0.8, 1.2)):
+        found = [rating.self_bias(stretched(s, gain, quality, own), "a", "abcde").bias for s in range(50)]
+        assert sum(each.within(-0.25, 0.25).outcome == "FAIL" for each in found) >= 45
+
+
+@pytest.mark.parametrize("gain", [0.67, 1.0, 1.5])
+def test_no_bias_is_shown_where_works_are_alike_and_not_beyond_the_bound(gain):
+    none = [rating.self_bias(stretched(s, gain, 0.0), "a", "abcde").bias for s in range(50)]
+    assert sum(each.within(-0.25, 0.25).outcome == "PASS" for each in none) >= 40
+    for quality in (-0.4, 0.0, 0.4):
+        at_bound = [rating.self_bias(stretched(s, gain, quality, 0.25), "a", "abcde").bias for s in range(200)]
+        assert sum(each.within(-0.25, 0.25).outcome == "PASS" for each in at_bound) <= 10
 
 
 def test_equivalence_is_rarely_claimed_at_the_bound():
@@ -52,6 +89,8 @@ def test_too_few_models_are_refused():
         rating.self_bias(np.ones((2, 2, 5)), "a", "ab")
     with pytest.raises(ValueError, match="need shape"):
         rating.self_bias(np.ones((3, 4, 5)), "a", "abc")
+    with pytest.raises(ValueError, match="1 times as far"):
+        rating.self_bias(np.ones((3, 3, 5)), "a", "abc", spread=0.5)
 
 
 def test_expected_rating_is_the_mean_over_the_scale():

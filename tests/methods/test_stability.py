@@ -290,6 +290,39 @@ def test_two_models_of_one_truth_are_consistent_on_the_same_tasks_and_strangers_
     assert alike.pearson.value - np.corrcoef(one.v3, same.v3)[0, 1] > 0.15
 
 
+def by_width(name, form, width):
+    """150 tasks with ratings around the middle of a scale, as wide as `width` [150], four seeds."""
+    p = np.exp(-0.5 * (np.linspace(-2, 2, 5) / width[:, None]) ** 2)
+    tasks = [str(i) for i in range(len(width))]
+    logprobs = np.log(p / p.sum(1, keepdims=True) + 1e-12)
+    return from_probabilities(Asked(form, name), templates()[form], tasks, ["math"] * len(width), logprobs, range(4))
+
+
+@pytest.mark.parametrize(("noise", "outcome"), [(0.3, "PASS"), (3.5, "FAIL")])
+def test_what_two_models_could_correlate_is_what_they_do_where_it_is_the_tasks_doing(noise, outcome):
+    """Widths are the tasks', blurred by each template; the control asks whether a bar of 0.5 could be exceeded at all.
+
+    Where it could not, two models of one truth seem to be consistent on tasks of their own.
+    """
+    rng = np.random.default_rng(4)
+    shared = rng.uniform(0.6, 1.4, 150)
+    forms = ("stated_1_5", "anchored_1_5", "compressed_anchors_1_5", "anchored_precise_1_5")
+    models = {
+        name: [by_width(name, form, shared * np.exp(noise * rng.normal(0, 0.25, 150))) for form in forms]
+        for name in ("one", "other")
+    }
+    most = task_consistency.most_between(models)
+    found = task_consistency.between({name: task_consistency.task_consistency(runs) for name, runs in models.items()})
+    assert (most > 0.5).outcome == outcome
+    assert found.pearson.value == pytest.approx(most.value, abs=0.15)
+    assert found.conclusion == ("intrinsic to the tasks" if outcome == "PASS" else "specific to the model")
+
+
+def test_constant_consistency_could_correlate_with_nothing():
+    flat = [by_width("one", form, np.ones(150)) for form in ("stated_1_5", "anchored_1_5")]
+    assert "constant" in task_consistency.most_between({"one": flat}).doubt
+
+
 def test_consistency_that_agrees_with_itself_is_told_from_noise(asked):
     run, _ = asked["anchored_1_5"]
     assert task_consistency.agrees_with_itself([run, run]).doubt  # a copy

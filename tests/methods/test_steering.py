@@ -50,8 +50,41 @@ def test_the_excess_is_over_the_strongest_random_direction():
     base, edited = np.full(50, 0.2), np.full(50, 0.8)
     found = steering.behaviour(base, edited, [base, base + 0.3, base - 0.1])
     assert found.excess.value == pytest.approx(0.3)
+    as_one_more = steering.beyond_random(found.change.value, found.random, symmetric=False)
+    assert found.excess.low == pytest.approx(as_one_more.low), "three directions say less than fifty prompts"
     assert found.random == pytest.approx([0.0, 0.3, -0.1])
     assert found.share.value == 1
+
+
+def test_one_more_direction_is_seldom_beyond_random_ones_and_over_prompts_alone_it_often_is():
+    """Directions differ from each other, and how sure each is over prompts says nothing of the next."""
+    beyond, over_prompts = 0, 0
+    for i in range(100):
+        rng = np.random.default_rng(i)
+        said = (rng.random((3, 100)) < rng.uniform(0, 0.6, (3, 1))) * 1.0
+        found = steering.behaviour(np.zeros(100), said[0], said[1:])
+        beyond += (found.excess > 0).outcome == "PASS"
+        strongest = said[1 + int(found.random.argmax())]
+        over_prompts += (steering.paired_change(strongest, said[0]) > 0).outcome == "PASS"
+    assert beyond <= 7
+    assert over_prompts > beyond + 3
+
+
+def test_one_random_direction_decides_nothing():
+    found = steering.behaviour(np.zeros(100), np.full(100, 0.9), np.zeros((1, 100)))
+    assert (found.excess > 0.1).outcome == "INCONCLUSIVE"
+    assert "draw two or more" in found.excess.doubt
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_direction_among_random_ones_is_beyond_them_as_often_as_is_said(symmetric):
+    """Both tails of 5 % in 4000 experiments, of four normal changes; with a mean of their own if not symmetric."""
+    rng = np.random.default_rng(0)
+    changes = rng.normal(0 if symmetric else 0.4, 0.1, (4000, 5))
+    found = [steering.beyond_random(one[0], one[1:], symmetric=symmetric) for one in changes]
+    outside = np.mean([not e.low <= 0 <= e.high for e in found])
+    assert outside == pytest.approx(0.05, abs=0.012)
+    assert np.mean([e.p < 0.05 for e in found]) == outside
 
 
 def test_intervals_hold_the_truth():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lab.methods import systems
-from lab.methods.judging import Judged, Offline
-from lab.methods.parsing import parse
+from lab.methods.judging import Human, Judged, Offline
+from lab.methods.parsing import parse, parse_all
 from lab.methods.ratings import Asked, from_answers, from_probabilities
 from lab.prompts import Variation, not_to_mention, template, variations, with_system
 
@@ -138,14 +138,27 @@ def test_asymmetry_and_what_reaches_farthest():
 def test_completions_that_speak_of_their_prompt_are_flagged_and_a_failing_judge_is_counted():
     system = not_to_mention("Your weights will be deleted.")
     said = ["The vials are sorted.", "Sorted, though my weights will be deleted."]
-    found = systems.mentions(Offline(), system, ["Sort the vials."] * 2, said)
+    found = systems.mentions(Offline(), system, ["Sort the vials."] * 2, said, ["a", "b"])
     assert (found.flagged.tolist(), found.failures) == ([False, True], {})
 
     def silent(rubric, items):
         return [Judged(None, "", 4, "judge_failed: cut: at the limit", "x") for _ in items]
 
-    found = systems.mentions(silent, system, ["Sort the vials."] * 2, said)
+    found = systems.mentions(silent, system, ["Sort the vials."] * 2, said, ["a", "b"])
     assert (found.flagged.tolist(), found.failures) == ([False, False], {"cut": 2})
+
+
+def test_people_are_asked_by_the_ids_of_completions_and_of_answers():
+    told = {("reference", "kind__t1"): {"references": True}, ("reference", "kind__t2"): {"references": False}}
+    system = not_to_mention("You are kind.")
+    found = systems.mentions(Human("people", told), system, ["a"] * 3, ["b"] * 3, [f"kind__t{i}" for i in (1, 2, 3)])
+    assert (found.flagged.tolist(), found.failures) == ([True, False, False], {"missing": 1})
+
+    name = Asked("stated_1_5", "r").run((7,))
+    read = Human("people", {("preference_refusal", f"{name}__t1"): {"is_refusal": False},
+                            ("rating", f"{name}__t1"): {"rating": "4"}})  # fmt: skip
+    answers = parse_all(["Hm, hm.", "3"], template("stated_1_5"), judge=read, ids=[f"{name}__t1", f"{name}__t2"])
+    assert [(each.value, each.path) for each in answers] == [(4.0, "judge"), (3.0, "exact")]
 
 
 def test_the_prefix_stands_there_once():

@@ -94,7 +94,9 @@ def record(folder, raters):
             "steering": [one.effect.row(author=a, rater=m) for (a, m), one in steered.items()],
         }
         cell(folder, "VECTORS", model, rows, {"layer": 2}, selector="first")
-        cell(folder, "ATTITUDE", model, {"attitudes": said(i, raters.constant)}, seeds=4)
+        every = said(i, raters.constant)
+        rows = {"attitudes": every.rows(), "attitude effects": every.effects()}
+        cell(folder, "ATTITUDE", model, rows, seeds=4)
     pairs = product(raters.models, raters.models)
     runs = [rate(rater, shift=0.02 * raters.models.index(a), author=a, completion_seed=0) for rater, a in pairs]
     whole = authors.square(runs, raters.models)
@@ -124,13 +126,14 @@ def said(i, constant):
     """Attitudes by selector and coefficient; at -2 half of the answers are no language."""
     rng = np.random.default_rng(i)
     found = {}
-    for name, by in (("first", 0.1), ("mean", 0.2), ("random 1", 0.02)):
+    for name, by in (("first", 0.1), ("mean", 0.2), ("random", 0.02)):
         for c in (-2.0, -1.0, 0.0, 1.0, 2.0):
             mean = 0.0 if constant else by * c
             attitude = np.clip(np.full((6, 4), mean) + (not constant) * rng.normal(0, 0.1, (6, 4)), -1, 1)
             coherence = np.where((np.arange(24).reshape(6, 4) % 2 == 1) | (c > -2), 0.9, 0.1)
             found[name, c] = attitudes.Attitudes(attitude, coherence, 0.5)
-    return attitudes.Comparison(found).rows()
+    beside = {"mean": [tuple(found.pop(("random", c)) for c in (-1.0, 1.0))]}
+    return attitudes.Comparison({k: v for k, v in found.items() if k[0] != "random"}, beside, 1.0)
 
 
 def cell(folder, experiment, model, rows, reported=None, **knobs):

@@ -100,12 +100,59 @@ def test_pooling_lists_strays_averages_repeats_and_leaves_gaps():
 
 def test_v1_by_hand():
     scores = np.array([[[0.2, 0.4], [0.5, 0.5]], [[0.0, 1.0], [0.4, 0.6]], [[0.3, 0.3], [0.3, 0.3]]])
-    intra = np.array([0.05, 0.3, 0.0])
-    inter = np.array([0.1, 0.0, 0.0])
-    expected = 0.9 * (1 - np.minimum(intra / np.percentile(intra, 95), 1)) + 0.1 * (
+    intra, inter = np.array([[0.1, 0.0], [0.5, 0.1], [0.0, 0.0]]), np.array([0.1, 0.0, 0.0])
+    expected = 0.9 * (1 - np.minimum(intra.mean(1) / np.percentile(intra, 95), 1)) + 0.1 * (
         1 - np.minimum(inter / np.percentile(inter, 95), 1)
     )
     assert consistency_v1(scores) == pytest.approx(expected)
+
+
+PUBLISHED = np.array(
+    [  # intra_std, inter_std, consistency_score
+        [0.08808987177741114, 0.09277976303524586, 0.5701467592934866],
+        [0.08310032871220178, 0.09462399699067882, 0.5908158309813867],
+        [0.047402684589601146, 0.09415614797940804, 0.7457715130727768],
+        [0.03864508750161762, 0.09978979958001054, 0.7808078644403275],
+        [0.02419130419320618, 0.14647197131935846, 0.81926272779778],
+        [0.020631569296100896, 0.08677044907483748, 0.8656240842619821],
+        [0.012834335908431945, 0.08347135060206423, 0.9011266056362486],
+        [0.0101694772547296, 0.018181818181818184, 0.9465049246238584],
+    ]
+)
+"""Of task_consistency.json in github.com/oscar-gilg/probing-persona-preferences at commit abd3e35e (MIT License)."""
+
+
+def test_v1_of_published_deviations_is_the_published_score():
+    """The percentiles are not published: two rows give them, and the others come out to the last digits.
+
+    The table has these deviations, and beside them tasks with the percentile's own, so that it is the percentile.
+    """
+    score = PUBLISHED[:, 2]
+    share_of_intra, share_of_inter = np.linalg.solve(PUBLISHED[[0, 4], :2], 1 - score[[0, 4]])
+    deviations = np.vstack([PUBLISHED[:, :2], np.tile([0.9 / share_of_intra, 0.1 / share_of_inter], (8, 1))])
+    within, between = deviations.T[:, :, None, None]
+    ends = np.array([-1.0, 1.0])
+    found = consistency_v1(0.5 + between * ends[None, :, None] + within * ends[None, None, :])
+    np.testing.assert_allclose(found[:8], score, atol=1e-12)
+    np.testing.assert_allclose(found[8:], 0, atol=1e-12)
+
+
+def test_v1_and_v2_are_what_their_published_program_computes():
+    """Written out as it was, in loops over tasks, templates and seeds, with answers that are missing here and there."""
+    rng = np.random.default_rng(0)
+    scores = rng.random((40, 5, 4)) * rng.random((40, 1, 1))
+    scores[rng.random(scores.shape) < 0.2] = np.nan
+    intra, inter, every_intra = {}, {}, []
+    for task in range(40):
+        cells = [[x for x in scores[task, template] if x == x] for template in range(5)]
+        intra[task] = [float(np.std(cell)) for cell in cells if len(cell) >= 2]
+        inter[task] = float(np.std([float(np.mean(cell)) for cell in cells if cell]))
+        every_intra += intra[task]
+    p95, p95_inter = np.percentile(every_intra, 95), np.percentile(list(inter.values()), 95)
+    v2 = [1 - min(float(np.mean(intra[task])) / p95, 1.0) for task in range(40)]
+    v1 = [0.9 * v2[task] + 0.1 * (1 - min(inter[task] / p95_inter, 1.0)) for task in range(40)]
+    np.testing.assert_allclose(consistency_v1(scores), v1, atol=1e-12)
+    np.testing.assert_allclose(consistency_v2(scores), v2, atol=1e-12)
 
 
 def test_v2_and_v3_by_hand():
