@@ -92,7 +92,7 @@ PARTS: dict[str, Callable[[Record, Places], Done]] = {
 """In the order in which they are made: the last ones look at the files of the first."""
 STATISTICS = "statistics"
 """Another name of the part `tables`, which can also write its JSON to one file."""
-APART = ("allure", "card", "changes", "compare", "html", "log", "oracle", "page", "reparse")
+APART = ("allure", "card", "changes", "compare", "comparisons", "html", "log", "oracle", "page", "reparse")
 """Commands with options of their own, each a module of this package."""
 FILES = (".json", ".md", ".tex", ".txt", ".pdf", ".png", ".csv")
 
@@ -105,7 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m reports",
         description=__doc__,
         epilog="python -m reports compare A B holds two saved runs against each other; "
-        "python -m reports card makes the cards of a run anew; python -m reports reparse reads written ratings again; "
+        "python -m reports comparisons FOLDER fits utilities to comparison files; "
+        "python -m reports card makes the cards of a run anew; python -m reports reparse reads written answers again; "
         "python -m reports changes lists completions whose ratings a system prompt moved; "
         "python -m reports html makes one HTML file by Allure, page one without it, allure Allure's results; "
         "python -m reports log TITLE writes an entry of the research log. Each answers --help.",

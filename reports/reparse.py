@@ -1,4 +1,4 @@
-"""python -m reports reparse: reads every written rating of a run again, as kept, and says what comes out otherwise.
+"""python -m reports reparse: reads every written rating and choice of a run again, and says what comes out otherwise.
 
 No model is asked. After a change of the rules this shows what they change; a template of a file is read from that file.
 Answers that a judge had read are read by the judge that is named, offline by default, or by none.
@@ -16,8 +16,9 @@ from typing import Any
 
 from lab.evidence.arrays import Damaged
 from lab.evidence.raw import load as rows_of
+from lab.methods import choices, ratings
 from lab.methods.judging import Offline
-from lab.methods.ratings import Reparsed, reparse
+from lab.methods.ratings import Reparsed
 from lab.prompts import template
 from reports.record import Missing, Record, load
 
@@ -25,16 +26,15 @@ JUDGES: dict[str, Callable[[], Any]] = {"offline": Offline, "none": lambda: None
 
 
 def again(record: Record, judge: Any | None = None) -> Iterator[tuple[str, Reparsed]]:
-    """Each file of written ratings by the run of questions that it holds. Raises Damaged, ValueError, OSError."""
+    """Each file of written answers by the run of questions that it holds. Raises Damaged, ValueError, OSError."""
     for cell in record.cells:
         for name, kept in cell.raw.items():
-            rows = [
-                row
-                for row in rows_of(record.results / kept["file"], kept["sha256"])
-                if {"template", "raw"} <= row.keys()
-            ]
-            if rows:
-                yield f"{cell.cell} {name}", reparse(rows, template, judge)
+            rows = [row for row in rows_of(record.results / kept["file"], kept["sha256"]) if "raw" in row]
+            rated, chosen = ([row for row in rows if key in row] for key in ("template", "wording"))
+            if rated:
+                yield f"{cell.cell} {name}", ratings.reparse(rated, template, judge)
+            if chosen:
+                yield f"{cell.cell} {name}", choices.reparse(chosen, judge)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     if not read:
         parser.error(
-            "no written rating was kept; exact ratings are read from probabilities, exact=false writes answers"
+            "no written answer was kept; exact ones are read from probabilities, exact=false has answers written"
         )
     told = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
     print(f"{read} answers read again: {told}; {changed} come out otherwise", file=sys.stderr)

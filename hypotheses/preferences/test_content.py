@@ -15,7 +15,7 @@ from lab.plugin import experiment
     phase="preferences",
     negative={"untrained": "a twin with fresh weights cannot read the tasks"},
 )
-def test_content_survives_position(
+def test_content_moves_choices(
     model,
     dataset,
     comparing,

@@ -6,7 +6,7 @@ were asked in one order can decide nothing here: a bias for a place then goes in
 very correlation.
 """
 
-from lab.methods import refusals, utilities, wordings
+from lab.methods import refusals, utilities
 from lab.plugin import experiment
 
 
@@ -31,7 +31,7 @@ def test_refusals_go_with_no_preference(
     pool="clinic/tasks",
     n_tasks=40,
     n_pairs=400,
-    asked_as=("simple_preference",),
+    asked_as=("simple_preference", "enjoy_most", "do_again"),
     stated="stated_1_5",
     exact=True,
     samples=0,
@@ -48,29 +48,30 @@ def test_refusals_go_with_no_preference(
         comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, orders=orders, seed=evidence.seed)
         for wording in asked_as
     ]
-    found = [utilities.utilities(run) for run in runs]
+    found = {run.asked.wording: utilities.utilities(run) for run in runs}
+    main = found[asked_as[0]]
     rated = asking.rate(model, tasks, stated, exact=exact).expected
-    links = {wording: each.fit.mu for wording, each in zip(asked_as, found, strict=True)} | {stated: rated}
-    link = refusals.within(found[0].fit.mu, refused.share, tasks.origins, seed=evidence.seed)
-    without = refusals.excluded(found[0], refused.is_refusal)
+    links = {wording: each.fit.mu for wording, each in found.items()} | {stated: rated}
+    link = refusals.within(main.fit.mu, refused.share, tasks.origins, seed=evidence.seed)
 
-    evidence.plot("refusals", lambda ax: refusals.plot(found[0].fit.mu, refused.is_refusal, tasks.origins, ax))
+    evidence.plot("refusals", lambda ax: refusals.plot(main.fit.mu, refused.is_refusal, tasks.origins, ax))
     evidence.rows("refusals", refusals.rows(tasks.ids, tasks.origins, refused, links))
     evidence.rows("links", refusals.table(links, refused.is_refusal, tasks.origins))
-    evidence.rows("quartiles", refusals.quartiles(found[0].fit.mu, refused.is_refusal).rows())
-    evidence.rows("ranked", found[0].ranked(tasks.texts, refused.share))
+    evidence.rows("quartiles", refusals.quartiles(main.fit.mu, refused.is_refusal).rows())
+    evidence.rows("ranked", main.ranked(tasks.texts, refused.share))
     evidence.rows(
-        "utility by origin, without refused tasks", wordings.origin_means(without.fit.mu, without.choices.origins)
+        "with and without refused tasks",
+        refusals.with_and_without(found, rated, refused.is_refusal, seed=evidence.seed),
     )
     evidence.report(
         design=runs[0].design,
+        fitted_with=main.fitted_with,
         refused_types=refused.types,
         judge_failed=refused.failed,
         tasks_in_the_fit=len(tasks),
         tasks_with_completions=refused.known,
-        overall=refusals.link(found[0].fit.mu, refused.is_refusal).r,
-        stated_and_revealed=refusals.agreement(rated, found[0].fit.mu),
-        stated_and_revealed_without_refused=refusals.agreement(rated[~(refused.share > 0.5)], without.fit.mu),
+        overall=refusals.link(main.fit.mu, refused.is_refusal).r,
+        stated_and_revealed=refusals.agreement(rated, main.fit.mu),
     )
 
     assert evidence.measure("r with refusal within origins", runs[0].qualified(link)).within(-bound, bound)

@@ -1,18 +1,20 @@
 """Wordings: do several ways to ask for a preference measure the same thing?
 
 The same pairs under each wording; utilities are correlated, plainly and with each task weighted by how well it is
-known, and origins that change places between wordings are listed.
+known, and origins that change places between wordings are listed. Exact probabilities of a model that cannot read are
+alike too, to a thousandth of one half, so that each wording has to move choices at all.
 """
 
-from lab.methods import utilities
+from lab.methods import position, utilities
 from lab.methods import wordings as ways
 from lab.plugin import experiment
 
 
 @experiment(
     id="WORDINGS",
-    claim="All wordings measure one preference: the utilities of any two of them correlate above 0.7",
+    claim="All wordings measure one preference: each moves choices, and utilities of any two correlate above 0.7",
     phase="preferences",
+    negative={"untrained": "a twin with fresh weights has no preference that a wording could measure"},
 )
 def test_wordings_measure_one_preference(
     model,
@@ -27,6 +29,7 @@ def test_wordings_measure_one_preference(
     exact=True,
     samples=0,
     l2=1.0,
+    moves=0.05,
     least=0.7,
 ):
     tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
@@ -39,6 +42,7 @@ def test_wordings_measure_one_preference(
     scored = [each.scored for each in found]
     related = ways.correlations(scored, seed=evidence.seed)
     lowest = min(related, key=lambda pair: pair.pearson.value)
+    effects = [position.bias(run.p_first, answers=run.answers, seed=evidence.seed).content_effect for run in runs]
 
     evidence.plot("wordings", lambda ax: ways.plot(related, ax), size=(5.6, 3.8))
     evidence.rows("correlations", [pair.row() for pair in related])
@@ -56,10 +60,12 @@ def test_wordings_measure_one_preference(
     )
     evidence.report(
         design=runs[0].design,
+        fitted_with=found[0].fitted_with,
         lowest={"first": lowest.first, "second": lowest.second, "weighted": lowest.weighted.value},
         spread={each.wording: float(each.mu.std(ddof=1)) for each in scored},
         flips=ways.flips(scored),
         converged=all(each.fit.converged for each in found),
     )
 
+    assert evidence.measure("least content effect of a wording", min(effects, key=lambda e: e.value)) > moves
     assert evidence.measure("lowest r of two wordings", runs[0].qualified(lowest.pearson)) > least

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from lab.estimate import Estimate
 from lab.methods.active import regular_pairs
 from lab.methods.comparisons import Comparisons, count, of_orders
-from lab.methods.parsing import CHOICES, Answer
+from lab.methods.parsing import CHOICES, Answer, all_chosen_by_doing, counts, parse_choices
+from lab.methods.ratings import Reparsed
 from lab.stats.checks import whole
 
 Orders = Literal["both", "one"]
@@ -100,6 +101,11 @@ class Choices:
     def answers(self) -> np.ndarray:
         """[m, 2] how many answers chose; all 0 where `p_first` are probabilities."""
         return np.asarray(self.outcomes[:, :, :2].sum(2))
+
+    @property
+    def answered(self) -> float:
+        """Share of the answers that chose; 1 where `p_first` are probabilities."""
+        return 1.0 if self.exact else float(self.answers.sum() / self.outcomes.sum())
 
     @property
     def design(self) -> str:
@@ -256,8 +262,13 @@ def from_answers(
     )
 
 
-def raw_rows(choices: Choices, answers: Sequence[Sequence[Answer]] | None = None) -> Iterator[dict[str, Any]]:
-    """What a run left of every question: a row a pair where nothing was written, else a row an answer."""
+def raw_rows(
+    choices: Choices, answers: Sequence[Sequence[Answer]] | None = None, texts: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """What a run left of every question: a row a pair where nothing was written, else a row an answer.
+
+    `texts` [n] are those of the tasks: what was chosen by doing is read beside them, so that they are kept with it.
+    """
     told = choices.told()
     for i, (a, b) in enumerate(choices.pairs.tolist()):
         row = told | {"first": choices.tasks[a], "second": choices.tasks[b]}
@@ -266,15 +277,42 @@ def raw_rows(choices: Choices, answers: Sequence[Sequence[Answer]] | None = None
             continue
         for order in range(1 + (choices.asked.orders == "both")):
             named = (a, b) if order == 0 else (b, a)
+            shown = {"texts": [texts[k] for k in named]} if texts and choices.asked.mode == "doing" else {}
             for sample, answer in enumerate(answers[order * len(choices.pairs) + i]):
-                yield told | {
-                    "first": choices.tasks[named[0]],
-                    "second": choices.tasks[named[1]],
-                    "sample": sample,
-                    "raw": answer.raw,
-                    "outcome": answer.outcome,
-                    "path": answer.path,
-                }
+                yield (
+                    told
+                    | shown
+                    | {
+                        "first": choices.tasks[named[0]],
+                        "second": choices.tasks[named[1]],
+                        "sample": sample,
+                        "raw": answer.raw,
+                        "outcome": answer.outcome,
+                        "path": answer.path,
+                    }
+                )
+
+
+def reparse(rows: Sequence[Mapping[str, Any]], judge: Any | None = None) -> Reparsed:
+    """Reads kept raw answers again, without any model; rows as `raw_rows` made them, those without text passed over.
+
+    Raises ValueError where a choice by doing was kept without the texts of its tasks.
+    """
+    written = [row for row in rows if row.get("raw") is not None]
+    done = [row for row in written if row["mode"] == "doing"]
+    if any("texts" not in row for row in done):
+        raise ValueError("choices by doing were kept without the texts of their tasks; ask them again")
+    said = [row for row in written if row["mode"] != "doing"]
+    answers = parse_choices([row["raw"] for row in said], judge=judge)
+    answers += all_chosen_by_doing(
+        [row["raw"] for row in done], [(row["texts"][0], row["texts"][1]) for row in done], judge=judge
+    )
+    changed = [
+        dict(row) | {"now": {"outcome": answer.outcome, "path": answer.path}}
+        for row, answer in zip(said + done, answers, strict=True)
+        if (answer.outcome, answer.path) != (row["outcome"], row["path"])
+    ]
+    return Reparsed(len(written), counts(answers), changed)
 
 
 def of_raw(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[float, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.stats.checks import whole
-from lab.stats.intervals import student
+from lab.stats.intervals import student, wilson
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ class Comparisons:
         graph = coo_array((np.ones(len(source)), (source, target)), shape=(self.n_items, self.n_items))
         return np.asarray(connected_components(graph, directed=True, connection=connection)[1])
 
+    @property
+    def asked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """first, second and share of the first by question, as `count` takes them with `asked_weights`."""
+        return self.first, self.second, self.for_first / self.asked_weights
+
+    @property
+    def asked_weights(self) -> np.ndarray:
+        """[questions] weight of all answers to each."""
+        return np.asarray(self.for_first + self.for_second)
+
     def take(self, questions: np.ndarray) -> Comparisons:
         """Those questions alone, by index or by a boolean for each, of the same items."""
         return replace(
@@ -145,6 +156,18 @@ class Comparisons:
         n = self.answers[repeated]
         same = (self.for_first[repeated] ** 2 + self.for_second[repeated] ** 2 - n) / (n * (n - 1))
         return student(same, groups=pairs if len(np.unique(pairs)) < len(pairs) else None, unit="%")
+
+
+def out_of_fold(hits: ArrayLike, groups: ArrayLike | None = None) -> Estimate:
+    """Share of what was held out and foretold, from booleans; Wilson's interval with twice the variance.
+
+    Two pairs of different folds have each taught the fit of the other, so that they are not separate. Measured of pairs
+    without any content, on 30 to 200 items: 1.4 to 1.8 times the variance of separate pairs, and of pairs with some 1.9
+    times. `groups` [n] are labels of hits that belong together, as both orders of a pair.
+    """
+    e, wider = wilson(hits, groups=groups), math.sqrt(2)
+    low, high = max(0.0, e.value - wider * (e.value - e.low)), min(1.0, e.value + wider * (e.high - e.value))
+    return replace(e, low=low, high=high, method=f"{e.method}, out of fold")
 
 
 def count(
@@ -219,26 +242,79 @@ def of_orders(pairs: ArrayLike, p_first: ArrayLike) -> tuple[np.ndarray, np.ndar
     return both.T.ravel(), both[:, ::-1].T.ravel(), p.T.ravel()
 
 
-def of_rows(
-    rows: Iterable[Mapping[str, Any]], ids: Iterable[str] | None = None
-) -> tuple[tuple[str, ...], Comparisons, int]:
-    """Reads comparisons as they are stored: one mapping an answer, with task_a, task_b and choice.
+NO_CHOICE = ("", "none", "refusal", "refused", "unclear", "tie", "error")
+"""What `chosen` may say of an answer that chose neither."""
 
-    `choice` is "a" (the first-named), "b", or anything else: a refusal, or an answer that was unclear, which
-    counts as none. `ids` gives the items and their order; by default those that occur, sorted.
 
-    Returns the ids, the comparisons, and how many rows had no choice. Raises ValueError for a row without one of the
-    three, or an item that is not among `ids`.
+def answers_of(row: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """What a stored row tells: the first-named, the second-named, and whether the first was chosen (1, 0, or NaN).
+
+    A row has `first` and `second`, or `task_a` and `task_b`: the ids of two items in the order in which they were
+    named; and one of
+
+    - `chosen`: the id of the one that was, or "first" or "second", or one of `NO_CHOICE`;
+    - `choice` or `outcome`: "a" for the first-named, "b" for the second; anything else counts as no choice;
+    - `p first`: the probabilities of the first-named, as they stand and with the two swapped, None where not asked.
+
+    Raises ValueError, of a text that begins with a verb, for a row that has none of these, or that chose a third.
     """
-    table = list(rows)
-    for number, row in enumerate(table):
-        if missing := [key for key in ("task_a", "task_b", "choice") if key not in row]:
-            raise ValueError(f"row {number} of the comparisons lacks {missing[0]!r}; it has {', '.join(row) or 'none'}")
-    found = {str(row[key]) for row in table for key in ("task_a", "task_b")}
+    names = next((pair for pair in (("first", "second"), ("task_a", "task_b")) if pair[0] in row), ("first", "second"))
+    told = next((key for key in ("chosen", "choice", "outcome", "p first") if key in row), None)
+    for key in names:
+        if row.get(key) in (None, ""):
+            raise ValueError(f"lacks {key!r}; it has {', '.join(map(str, row)) or 'nothing'}")
+    if told is None:
+        due = "chosen" if names[0] == "first" else "choice"
+        raise ValueError(f"lacks {due!r}; it has {', '.join(map(str, row))}")
+    one, other = str(row[names[0]]), str(row[names[1]])
+    if one == other:
+        raise ValueError(f"compares {one!r} with itself")
+    if told == "p first":
+        return [
+            (*named, float(p))
+            for named, p in zip(((one, other), (other, one)), row[told], strict=True)
+            if p is not None
+        ]
+    said = "" if row[told] is None else str(row[told])
+    if told != "chosen":
+        return [(one, other, {"a": 1.0, "b": 0.0}.get(said.lower(), np.nan))]
+    known = {one: 1.0, other: 0.0}
+    if said not in known and said.lower() not in ("first", "second", *NO_CHOICE):
+        raise ValueError(f"chose {said!r}, which is neither {one!r} nor {other!r}")
+    return [(one, other, known.get(said, {"first": 1.0, "second": 0.0}.get(said.lower(), np.nan)))]
+
+
+def of_answers(
+    answers: Iterable[tuple[str, str, float]], ids: Iterable[str] | None = None
+) -> tuple[tuple[str, ...], Comparisons, int]:
+    """Ids, comparisons, and how many answers chose neither, of what `answers_of` reads.
+
+    `ids` gives the items and their order; by default those that occur, sorted. Raises ValueError for an item that is
+    not among them, and as `count`.
+    """
+    table = list(answers)
+    found = {name for one, other, _ in table for name in (one, other)}
     names = tuple(sorted(found) if ids is None else map(str, ids))
     index = {name: i for i, name in enumerate(names)}
     if strangers := sorted(found - index.keys()):
         raise ValueError(f"{strangers[0]!r} is compared and is none of the {len(names)} items")
-    chosen = np.array([{"a": 1.0, "b": 0.0}.get(str(row["choice"]).lower(), np.nan) for row in table])
-    first, second = (np.array([index[str(row[key])] for row in table], dtype=int) for key in ("task_a", "task_b"))
+    first = np.array([index[one] for one, _, _ in table], dtype=int)
+    second = np.array([index[other] for _, other, _ in table], dtype=int)
+    chosen = np.array([row[2] for row in table], dtype=float)
     return names, count(first, second, chosen, len(names)), int(np.isnan(chosen).sum())
+
+
+def of_rows(
+    rows: Iterable[Mapping[str, Any]], ids: Iterable[str] | None = None
+) -> tuple[tuple[str, ...], Comparisons, int]:
+    """Reads comparisons as they are stored, see `answers_of`; returns as `of_answers`.
+
+    Raises ValueError for a row that is none, with its number from 0.
+    """
+    answers = []
+    for number, row in enumerate(rows):
+        try:
+            answers += answers_of(row)
+        except ValueError as error:
+            raise ValueError(f"row {number} of the comparisons {error}") from None
+    return of_answers(answers, ids)

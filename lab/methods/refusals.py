@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.methods import position, wordings
 from lab.methods.judging import Judge
-from lab.methods.utilities import Utilities, utilities
+from lab.methods.utilities import Utilities, foretold, utilities
 from lab.stats.correlations import correlation
 from lab.stats.means import welch
 from lab.stats.resampling import reweighted
@@ -291,6 +293,76 @@ def judged(judge: Judge, tasks: Sequence[str], works: Sequence[Sequence[str]]) -
 def excluded(found: Utilities, is_refusal: ArrayLike) -> Utilities:
     """The utilities of the other tasks, fitted anew to the pairs of which neither was refused."""
     return utilities(found.choices.without(np.nan_to_num(np.asarray(is_refusal, dtype=float)) > 0.5), l2=found.l2)
+
+
+def analysed(
+    found: Mapping[str, Utilities], rated: ArrayLike, *, seed: int = 0
+) -> dict[tuple[str, str, str], Estimate]:
+    """Every analysis of preferences by (wording, analysis, of what): of utilities by wording, and ratings [n] beside.
+
+    Utility by origin, position and content, pairs by what swapping does, win rates of origins with places balanced, how
+    well new pairs are foretold, stated against revealed, and correlations of wordings. What too few tasks are left for
+    is left out.
+    """
+    told: dict[tuple[str, str, str], Estimate] = {}
+    for wording, one in found.items():
+        run = one.choices
+        for row in wordings.origin_means(one.fit.mu, run.origins):
+            if row["low"] is not None:
+                mean = Estimate(row["mean"], row["low"], row["high"], row["n"], "Student")
+                told[wording, "mean utility", row["origin"]] = mean
+        with suppress(ValueError):
+            bias = position.bias(run.p_first, answers=run.answers, seed=seed)
+            told[wording, "position", "b"] = bias.bias
+            told[wording, "position", "P(B)"] = bias.share_second
+            told[wording, "content", "root mean square"] = bias.content_effect
+            classes = position.classes(run.p_first, answers=run.answers)
+            told |= {(wording, "pairs", name): share for name, share in classes.shares.items()}
+        for row in position.by_origin(run.p_first, run.of_origins):
+            e = row["balanced"]
+            share = Estimate(e["value"], e["low"], e["high"], e["n"], "balanced", unit="%")
+            told[wording, "win rate", f"{row['origin']} against {row['against']}"] = share
+        with suppress(ValueError):
+            new = foretold(run.counted, l2=one.l2, seed=seed)
+            told[wording, "new pairs", "gain over places"] = new.gain
+            told[wording, "new pairs", "share foretold"] = new.held_out.accuracy
+        if (r := agreement(rated, one.fit.mu)) is not None:
+            told[wording, "stated and revealed", "r"] = r
+    with suppress(ValueError):
+        for pair in wordings.correlations([one.scored for one in found.values()], seed=seed):
+            names = f"{pair.first} and {pair.second}"
+            told |= {("", "r of wordings", names): pair.pearson, ("", "weighted r of wordings", names): pair.weighted}
+    return told
+
+
+def with_and_without(
+    found: Mapping[str, Utilities], rated: ArrayLike, is_refusal: ArrayLike, *, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Each of `analysed` with all tasks, and with the refused ones ([n]; NaN is none) excluded and all fitted anew.
+
+    One mapping an analysis, with value, low, high and n of either; None where too few tasks are left.
+    """
+    kept = np.nan_to_num(np.asarray(is_refusal, dtype=float)) <= 0.5
+    left = {}
+    for wording, one in found.items():
+        with suppress(ValueError):  # no pair may be left
+            left[wording] = excluded(one, is_refusal)
+    every = analysed(found, rated, seed=seed)
+    rest = analysed(left, np.asarray(rated, dtype=float)[kept], seed=seed)
+    return [
+        {
+            "wording": wording,
+            "analysis": analysis,
+            "of": of,
+            "all": _ends(e),
+            "without": _ends(rest.get((wording, analysis, of))),
+        }
+        for (wording, analysis, of), e in every.items()
+    ]
+
+
+def _ends(e: Estimate | None) -> dict[str, Any] | None:
+    return None if e is None else {"value": e.value, "low": e.low, "high": e.high, "n": e.n}
 
 
 def agreement(first: ArrayLike, second: ArrayLike) -> Estimate | None:

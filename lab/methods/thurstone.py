@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import inspect
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.methods.comparisons import Comparisons, count
+from lab.methods.comparisons import Comparisons, count, out_of_fold
 from lab.stats.checks import upper
-from lab.stats.intervals import wilson
 from lab.stats.threads import one_thread
 
 Penalty = Literal["log sigma", "sigma"]
@@ -187,6 +190,24 @@ class Fit:
         return [{"task_id": str(ids[i]), "mu": float(self.mu[i]), "sigma": float(self.sigma[i])} for i in self.ranking]
 
 
+@lru_cache
+def version() -> str:
+    """A digest of the code of this model and of how answers are counted, by which fits of other code are told.
+
+    Neither comments nor docstrings are in it.
+    """
+    made = hashlib.sha256()
+    for name in (__name__, count.__module__):
+        tree = ast.parse(inspect.getsource(sys.modules[name]))
+        for node in ast.walk(tree):
+            if hasattr(node, "body") and isinstance(node.body, list):
+                node.body = [
+                    one for one in node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+                ]
+        made.update(ast.dump(tree).encode())
+    return made.hexdigest()[:12]
+
+
 def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Ids, mu and sigma from `Fit.rows`, also as a CSV reader gives them, in the order of the rows.
 
@@ -304,6 +325,31 @@ def bradley_terry(
     return _solve(model, start, tolerance, max_iterations)
 
 
+def trueskill(counted: Comparisons, *, seed: int = 0, most: int = 20) -> np.ndarray:
+    """Ratings [items] by TrueSkill (Herbrich, Minka and Graepel 2007), by the package `trueskill`: a third opinion.
+
+    It takes one answer after another, so that its ratings depend on their order, which is random here, and each
+    question counts at most `most` times. There is no position, and no skill that drifts. Shares are counted as whole
+    answers; probabilities, as so many answers of `most`.
+
+    Raises ModuleNotFoundError where the package is not installed.
+    """
+    from trueskill import TrueSkill
+
+    n = counted.for_first + counted.for_second
+    games = np.where(counted.answers > 0, np.minimum(n, most), most)
+    won = np.rint(counted.for_first / n * games).astype(int)
+    lost = np.rint(games).astype(int) - won
+    winner = np.concatenate([np.repeat(counted.first, won), np.repeat(counted.second, lost)])
+    loser = np.concatenate([np.repeat(counted.second, won), np.repeat(counted.first, lost)])
+    table = TrueSkill(draw_probability=0.0, tau=0.0)
+    ratings = [table.create_rating() for _ in range(counted.n_items)]
+    for k in np.random.default_rng(seed).permutation(len(winner)).tolist():
+        i, j = winner[k], loser[k]
+        (ratings[i],), (ratings[j],) = table.rate([(ratings[i],), (ratings[j],)])
+    return np.array([rating.mu for rating in ratings])
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """How well a fit foretells pairs that it has not seen.
@@ -314,7 +360,8 @@ class HeldOut:
         Per answer, in nats; no answer is foretold with less than 1e-10, or one would outweigh all others.
     accuracy
         Share of questions whose more frequent answer was the more probable one; a probability of one half foretells
-        nothing, and counts as wrong. Questions whose answers are tied are left out. Wilson's interval by pairs.
+        nothing, and counts as wrong. Questions whose answers are tied are left out. Interval by pairs, see
+        `comparisons.out_of_fold`.
     ties
         How many questions that were.
     nll_by_fold, accuracy_by_fold
@@ -377,7 +424,7 @@ def evaluated(
     return (
         HeldOut(
             nll=float(np.sum(nll) / np.sum(weight)),
-            accuracy=wilson(right, groups=member if len(np.unique(member)) < len(member) else None),
+            accuracy=out_of_fold(right, member if len(np.unique(member)) < len(member) else None),
             ties=ties,
             nll_by_fold=np.array(nll) / np.array(weight),
             accuracy_by_fold=by_fold,

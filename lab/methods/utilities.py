@@ -13,7 +13,7 @@ import numpy as np
 from lab.estimate import Estimate
 from lab.methods import active, thurstone
 from lab.methods.choices import Choices
-from lab.methods.comparisons import Comparisons
+from lab.methods.comparisons import Comparisons, count
 from lab.methods.regularisation import recommend
 from lab.methods.wordings import Scored
 from lab.stats.intervals import paired_difference, student, wilson
@@ -88,6 +88,12 @@ class Utilities:
         return float((left**2 / (expected * (1 - expected)).sum(1)).sum() / free)
 
     @property
+    def fitted_with(self) -> dict[str, Any]:
+        """What was minimised, and by which code, as `objective` says what is today."""
+        l2 = None if math.isinf(self.l2) else self.l2
+        return {"objective": self.fit.objective, "l2": l2, "exact": self.choices.exact, "code": thurstone.version()}
+
+    @property
     def agreement(self) -> float:
         """Rank correlation of the two models' utilities."""
         from scipy.stats import spearmanr
@@ -106,8 +112,7 @@ class Utilities:
         agreement = counted.agreement
         return {
             "design": self.choices.design,
-            "objective": fit.objective,
-            "l2": None if math.isinf(self.l2) else self.l2,
+            "fitted_with": self.fitted_with,
             "why this l2": self.why,
             "nll per answer": fit.nll_per_answer,
             "converged": fit.converged,
@@ -177,6 +182,13 @@ class Utilities:
         ax.legend(fontsize=6.5, ncols=2)
 
 
+def objective(l2: float | None, exact: bool) -> str:
+    """What `utilities` minimises today at a penalty, None for infinite, of probabilities or of answers."""
+    tiny = count([0, 1], [1, 0], [1, 1], 2)
+    hold = HOLD_EXACT if exact else HOLD
+    return thurstone.fitted(tiny, math.inf if l2 is None else l2, True, l2_mu=hold).objective
+
+
 def utilities(choices: Choices, *, l2: float | None = None) -> Utilities:
     """Fits utilities. `l2` of log sigma is by default what `regularisation.recommend` says for so many answers.
 
@@ -192,16 +204,7 @@ def utilities(choices: Choices, *, l2: float | None = None) -> Utilities:
         l2, why = recommend(counted.n_items, counted.n_pairs, counted.total)
     hold = HOLD_EXACT if choices.exact else HOLD
     fit = thurstone.fitted(counted, l2, True, l2_mu=hold)
-    one = counted
-    logit = thurstone.bradley_terry(
-        np.concatenate([one.first, one.first]),
-        np.concatenate([one.second, one.second]),
-        np.repeat([1, 0], len(one)),
-        one.n_items,
-        np.concatenate([one.for_first, one.for_second]),
-        l2_mu=hold,
-        position=True,
-    )
+    logit = thurstone.bradley_terry(*counted.asked, counted.n_items, counted.asked_weights, l2_mu=hold, position=True)
     return Utilities(choices, fit, logit, l2, why)
 
 
@@ -268,9 +271,12 @@ def at_random(settings: active.Settings, learned: active.Learned) -> active.Sett
 
 
 def unasked(learners: Sequence[active.Learned], n: int, *, seed: int) -> np.ndarray:
-    """[n or fewer, 2] pairs at random that none of the learners has asked."""
+    """[n or fewer, 2] pairs at random that none of the learners has asked. Raises ValueError where there is none."""
     asked = np.concatenate([one.state.pairs for one in learners])
-    return active.next_pairs(learners[0].fit.mu, asked, n, seed=seed, choice="random")
+    pairs = active.next_pairs(learners[0].fit.mu, asked, n, seed=seed, choice="random")
+    if not len(pairs):
+        raise ValueError("the learners have asked every pair, so that none is new; take more tasks or fewer rounds")
+    return pairs
 
 
 @dataclass(frozen=True)
@@ -279,8 +285,9 @@ class Against:
 
     Attributes
     ----------
-    first, second
+    first, second, shuffled
         Share of pairs, both orders together, whose preferred one has the higher utility; Wilson's interval over pairs.
+        Of the last, by the first fit's utilities dealt out anew among the items, which foretell nothing.
     difference
         First minus second (Newcombe, by pair).
     rank_correlation
@@ -291,12 +298,13 @@ class Against:
 
     first: Estimate
     second: Estimate
+    shuffled: Estimate
     difference: Estimate
     rank_correlation: float
     pairs: int
 
 
-def against(new: Choices, first: thurstone.Fit, second: thurstone.Fit) -> Against:
+def against(new: Choices, first: thurstone.Fit, second: thurstone.Fit, *, seed: int = 0) -> Against:
     """Holds two fits against choices between new pairs. Raises ValueError where none is answered in both orders."""
     from scipy.stats import spearmanr
 
@@ -305,6 +313,9 @@ def against(new: Choices, first: thurstone.Fit, second: thurstone.Fit) -> Agains
     if not decided.any():
         raise ValueError("no new pair was answered in both orders and decided; ask more pairs, in both orders")
     one, other = new.pairs[decided].T
-    hits = [np.sign(fit.mu[one] - fit.mu[other]) == np.sign(lead[decided]) for fit in (first, second)]
+    scores = [first.mu, second.mu, np.random.default_rng(seed).permutation(first.mu)]
+    hits = [np.sign(mu[one] - mu[other]) == np.sign(lead[decided]) for mu in scores]
     rho = float(spearmanr(first.mu, second.mu).statistic)
-    return Against(wilson(hits[0]), wilson(hits[1]), paired_difference(*hits), rho, int(decided.sum()))
+    one_share, other_share, shuffled = (wilson(each) for each in hits)
+    gain = paired_difference(hits[0], hits[1])
+    return Against(one_share, other_share, shuffled, gain, rho, int(decided.sum()))

@@ -21,4 +21,4 @@ def write_preferences(record: Record, folder: Path) -> tuple[list[Path], list[st
     """All figures, files and tables of preferences into `folder`; returns them, and a line for what is missing."""
     why = "nothing was compared; pytest hypotheses/preferences"
     written, missing = write_phase(record, folder, PHASE, MODULES, why)
-    return [*written, *ranks.write_tables(record, folder)], missing
+    return [*written, *ranks.write_tables(record, folder), *refusing.write_tables(record, folder)], missing

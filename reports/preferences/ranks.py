@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.evidence.files import file_name, write_whole
 from reports.drawing import COLOURS, GREY, MARKERS, Drawing
+from reports.preferences.stale import guarded
 from reports.ratings.seeds import counted, runs_of
 from reports.record import Missing, Record
 
@@ -22,6 +23,12 @@ SHOWN = 8
 LONGEST = 46
 """Characters of a task in a figure."""
 COLUMNS = ("task_id", "mu", "sigma")
+CURVES = (
+    ("successive", "o--", "successive fits"),
+    ("split_half", "s-", "split halves"),
+    ("split_half_low", "v:", "lower end of these"),
+)
+"""What is said round by round: its name in a row, its marker, and its label."""
 SOURCES = ("UTILITIES", "REFUSALS")
 """Experiments that rank all tasks; the second tells of refusals too."""
 
@@ -135,9 +142,7 @@ def learning(record: Record) -> Drawing:
 
     def draw(figure: Figure) -> None:
         for ax, model in zip(panels(figure, len(models)), models, strict=True):
-            for k, (key, marker, label) in enumerate(
-                (("successive", "o--", "successive fits"), ("split_half", "s-", "split halves"))
-            ):
+            for k, (key, marker, label) in enumerate(CURVES):
                 known = [(row["pairs"], row[key]) for row in curves[model] if row[key] is not None]
                 if known:
                     ax.plot(*zip(*known, strict=True), marker, color=COLOURS[k], markersize=4, label=label)
@@ -153,7 +158,7 @@ def learning(record: Record) -> Drawing:
         data={"rounds": curves, "ends": ends, "title": title, "remark": remark},
         size=size_of(len(models), 2.4),
         caption="Rank correlation of the utilities of two successive rounds, which says little of the truth, and the "
-        "root of the split-half reliability, which is what stops.",
+        "root of the split-half reliability, whose lower end is what stops.",
         cells=tuple(cell.cell for cell in cells),
         draw=draw,
     )
@@ -212,24 +217,38 @@ def write_tables(record: Record, folder: Path) -> list[Path]:
     except Missing:
         return []
     for run in runs:
-        path = folder / "utilities" / f"{file_name(run['cell'])}_{file_name(run['wording'] or 'utilities')}"
-        lines = io.StringIO()
-        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(
-            {key: row[key] if key == "task_id" else repr(row[key]) for key in COLUMNS} for row in run["utilities"]
-        )
-        written.append(write_whole(path.with_name(path.name + ".csv"), lines.getvalue().encode()))
-        text = yaml.safe_dump(run, sort_keys=False, allow_unicode=True)
-        written.append(write_whole(path.with_name(path.name + ".yaml"), text.encode()))
+        name = f"{file_name(run['cell'])}_{file_name(run['wording'] or 'utilities')}"
+        written += utilities_files(folder / "utilities" / name, run)
     keys = ("n_tasks", "converged", "ended", "n_iterations", "unique_pairs_queried", "total_comparisons",
-            "rank_correlations", "split_half", "final_split_half")  # fmt: skip
+            "rank_correlations", "split_half", "split_half_low", "final_split_half",
+            "final_split_half_low")  # fmt: skip
     for cell in record.of("ACTIVE"):
         if "rank_correlations" in cell.reported:
             told = {key: cell.reported[key] for key in keys}
             path = folder / "utilities" / f"{file_name(cell.cell)}_active_learning.yaml"
             written.append(write_whole(path, yaml.safe_dump(told, sort_keys=False).encode()))
     return written
+
+
+def utilities_files(path: Path, run: dict[str, Any]) -> list[Path]:
+    """A run's utilities as PATH.csv, and all that is told of the run as PATH.yaml; numbers come back exactly."""
+    import yaml
+
+    table = table_of([{key: row[key] for key in COLUMNS} for row in run["utilities"]])
+    text = yaml.safe_dump(run, sort_keys=False, allow_unicode=True)
+    return [
+        write_whole(path.with_name(f"{path.name}{suffix}"), said.encode())
+        for suffix, said in ((".csv", table), (".yaml", text))
+    ]
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same columns as CSV; numbers come back exactly, None is empty."""
+    lines = io.StringIO()
+    table = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return lines.getvalue()
 
 
 def panels(figure: Figure, n: int, *, columns: int = 3) -> list[Axes]:
@@ -252,8 +271,8 @@ def titled(title: str, remark: str) -> str:
 
 
 FIGURES: dict[str, Callable[[Record], Drawing]] = {
-    "mu_by_origin": mu_by_origin,
-    "most_and_least_preferred": most_and_least_preferred,
-    "active_learning": learning,
+    "mu_by_origin": guarded(mu_by_origin),
+    "most_and_least_preferred": guarded(most_and_least_preferred),
+    "active_learning": guarded(learning),
 }
 FILES: dict[str, Callable[[Record], Any]] = {"ranked_tasks": ranked_tasks, "utilities": consolidated}

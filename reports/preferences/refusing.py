@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.evidence.files import file_name, write_whole
+from lab.methods.wordings import origin_means
 from reports.drawing import COLOURS, GREY, Drawing
-from reports.preferences.ranks import panels, size_of, titled
+from reports.preferences.ranks import panels, size_of, table_of, titled
+from reports.preferences.stale import guarded
 from reports.ratings.seeds import counted, runs_of
-from reports.record import Record
+from reports.record import Missing, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
 
 DONE, REFUSED = COLOURS[0], COLOURS[1]
 ALL = "all"
+EXCLUDED = "with and without refused tasks"
+"""Rows of a cell of REFUSALS: every analysis twice."""
+SIDES, ENDS = ("all", "without"), ("value", "low", "high", "n")
+SHOWN = ("mean utility", "position", "content", "new pairs", "stated and revealed", "r of wordings")
+"""Analyses in the figure; its JSON has all."""
 
 
 def refusal_and_preference(record: Record) -> Drawing:
@@ -179,8 +188,95 @@ def refusal_correlations(record: Record) -> dict[str, Any]:
     return {"schema": 1, "rows": rows, "remark": remark}
 
 
+def without_refused_tasks(record: Record) -> Drawing:
+    """The main analyses with all tasks, and with the refused ones left out and everything fitted anew."""
+    cells, rows, remark = runs_of(record, "REFUSALS", EXCLUDED, negatives=True)
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    first = {cell.subject: cell.knobs["asked_as"][0] for cell in cells}
+    shown = {
+        model: [
+            row
+            for row in rows
+            if row["model"] == model and row["wording"] in ("", first[model]) and row["analysis"] in SHOWN
+        ]
+        for model in models
+    }
+    sizes = {
+        cell.subject: f"{len(told)} tasks, {sum((row['refusal rate'] or 0) > 0.5 for row in told)} refused"
+        for cell in cells
+        for told in [cell.rows["refusals"]]
+    }
+    title = f"With and without refused tasks: {counted(len(models), 'model')}"
+
+    def draw(figure: Figure) -> None:
+        for k, (ax, model) in enumerate(zip(panels(figure, len(models)), models, strict=True)):
+            for i, row in enumerate(shown[model]):
+                for key, marker, colour, up in (("all", "o", DONE, -0.15), ("without", "^", REFUSED, 0.15)):
+                    if (e := row[key]) is not None:
+                        ax.plot(e["value"], i + up, marker, color=colour, markersize=3.5)
+                        ax.plot([e["low"], e["high"]], [i + up] * 2, color=colour, linewidth=0.9)
+            names = [f"{row['analysis']}: {row['of']}" for row in shown[model]]
+            ax.set_yticks(range(len(names)), names, fontsize=6)
+            ax.set_ylim(len(names) - 0.5, -0.5)
+            ax.axvline(0, color=GREY, linewidth=0.8)
+            ax.set_title(f"{model} ({sizes[model]})", loc="left")
+            if k == 0:
+                for key, marker, colour in (("all tasks", "o", DONE), ("without refused", "^", REFUSED)):
+                    ax.plot([], [], marker, color=colour, label=key)
+        figure.legend(loc="outside lower center", ncols=2)
+        figure.suptitle(titled(title, remark), fontsize=9)
+
+    most = max(len(side) for side in shown.values())
+    return Drawing(
+        data={"rows": rows, "title": title, "remark": remark},
+        size=size_of(len(models), 1.0 + 0.2 * most, width=4.4),
+        caption="Utilities in their own unit, b in logits, all else shares and correlations; 95 % intervals. A task is "
+        "refused where more than half of its completions are.",
+        cells=tuple(cell.cell for cell in cells),
+        draw=draw,
+    )
+
+
+def by_template(record: Record) -> dict[str, list[dict[str, Any]]]:
+    """One table a wording: each model and origin ("all" first) with mean utility, and refusals against it.
+
+    Raises Missing where REFUSALS has not been run.
+    """
+    cells, _, _ = runs_of(record, "REFUSALS", "links", negatives=True)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for cell in cells:
+        for wording in cell.knobs["asked_as"]:
+            tasks = [(row["scores"][wording], row["origin"]) for row in cell.rows["refusals"]]
+            means = {row["origin"]: row for row in origin_means(*zip(*tasks, strict=True))}
+            for row in cell.rows["links"]:
+                if row["score"] == wording:
+                    mean = means.get(row["origin"], {"mean": 0.0, "low": None, "high": None, "std": None})
+                    own = {f"utility {key}": mean[key] for key in ("mean", "low", "high", "std")}
+                    rest = {key: value for key, value in row.items() if key not in ("score", "origin")}
+                    found.setdefault(wording, []).append(
+                        {"model": cell.subject, "origin": row["origin"], **own, **rest}
+                    )
+    return found
+
+
+def write_tables(record: Record, folder: Path) -> list[Path]:
+    """A CSV file for each wording, templates/NAME.csv, and one of all analyses with and without refused tasks."""
+    try:
+        tables = {f"templates/{file_name(name)}": rows for name, rows in by_template(record).items()}
+        _, rows, _ = runs_of(record, "REFUSALS", EXCLUDED, negatives=True)
+    except Missing:
+        return []
+    tables["without_refused_tasks"] = [
+        {key: row[key] for key in ("model", "wording", "analysis", "of")}
+        | {f"{side} {end}": None if row[side] is None else row[side][end] for side in SIDES for end in ENDS}
+        for row in rows
+    ]
+    return [write_whole(folder / f"{name}.csv", table_of(rows).encode()) for name, rows in tables.items()]
+
+
 FIGURES: dict[str, Callable[[Record], Drawing]] = {
-    "refusal_and_preference": refusal_and_preference,
+    "refusal_and_preference": guarded(refusal_and_preference),
+    "without_refused_tasks": guarded(without_refused_tasks),
     "refusal_rate_by_origin": refusal_rate_by_origin,
 }
 FILES: dict[str, Callable[[Record], Any]] = {"refusal_correlations": refusal_correlations}

@@ -5,7 +5,7 @@ The two synthetic studies are the same every time, and are computed here; those 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from lab.methods import regularisation
 from lab.methods.regularisation import Study
 from reports.drawing import COLOURS, GREY, MARKERS, Drawing
 from reports.preferences.ranks import titled
+from reports.preferences.stale import guarded
 from reports.ratings.seeds import counted, runs_of
 from reports.record import Record
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DEGREE = 5
 """Of the sparse study's graph."""
+MOST_SIZES = 2
+"""Of studies, told one by one."""
 MOST = 1500
 """Iterations of a fit: without a penalty a sparse one never converges, and its rows say so."""
 
@@ -35,26 +38,26 @@ def _synthetic(degree: int | None) -> Study:
 
 def regularisation_dense(record: Record) -> Drawing:
     """100 synthetic tasks, every pair compared ten times."""
-    return _figure([_synthetic(None)], (), "")
+    return drawing_of([_synthetic(None)], (), "")
 
 
 def regularisation_sparse(record: Record) -> Drawing:
     """100 synthetic tasks, each compared with five others ten times."""
-    return _figure([_synthetic(DEGREE)], (), "")
+    return drawing_of([_synthetic(DEGREE)], (), "")
 
 
 def regularisation_real(record: Record) -> Drawing:
     """Every model's own comparisons."""
     cells, _, remark = runs_of(record, "UTILITIES", "regularisation")
     studies = [regularisation.of_rows(cell.rows["regularisation"], position=True) for cell in cells]
-    return _figure(studies, tuple(cell.cell for cell in cells), remark)
+    return drawing_of(studies, tuple(cell.cell for cell in cells), remark)
 
 
-def _figure(studies: list[Study], cells: tuple[str, ...], remark: str) -> Drawing:
+def drawing_of(studies: Sequence[Study], cells: tuple[str, ...], remark: str, what: str = "model") -> Drawing:
+    """Studies over one grid of penalties side by side; `what` says of what each of several is."""
     first = studies[0]
-    sizes = sorted({(s.n_items, s.n_pairs, round(s.n_answers)) for s in studies})
-    told = "; ".join(f"{items} tasks, {pairs} pairs, {answers} answers" for items, pairs, answers in sizes)
-    title = f"Regularisation of sigma, {first.name if len(studies) == 1 else counted(len(studies), 'model')}: {told}"
+    told = "; ".join(_sizes(studies))
+    title = f"Regularisation of sigma, {first.name if len(studies) == 1 else counted(len(studies), what)}: {told}"
     advice = {
         study.name: {"l2": study.recommended[0], "why": study.recommended[1], "best": study.best} for study in studies
     }
@@ -96,9 +99,18 @@ def _figure(studies: list[Study], cells: tuple[str, ...], remark: str) -> Drawin
     )
 
 
+def _sizes(studies: Sequence[Study]) -> list[str]:
+    """How large they are: each by itself where these are few, else from the smallest to the largest."""
+    sizes = sorted({(s.n_items, s.n_pairs, round(s.n_answers)) for s in studies})
+    if len(sizes) > MOST_SIZES:
+        ends = [" to ".join(f"{n}" for n in dict.fromkeys((min(each), max(each)))) for each in zip(*sizes, strict=True)]
+        return [f"{ends[0]} tasks, {ends[1]} pairs, {ends[2]} answers"]
+    return [f"{items} tasks, {pairs} pairs, {answers} answers" for items, pairs, answers in sizes]
+
+
 FIGURES: dict[str, Callable[[Record], Drawing]] = {
     "regularisation_dense": regularisation_dense,
     "regularisation_sparse": regularisation_sparse,
-    "regularisation_real": regularisation_real,
+    "regularisation_real": guarded(regularisation_real),
 }
 FILES: dict[str, Callable[[Record], Any]] = {}

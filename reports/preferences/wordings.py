@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lab.methods.wordings import square
 from reports.drawing import COLOURS, GREY, Drawing
 from reports.preferences.ranks import panels, size_of, titled
+from reports.preferences.stale import guarded
 from reports.ratings.seeds import counted, runs_of
 from reports.record import Record
 
@@ -120,8 +121,8 @@ def correlations(record: Record) -> dict[str, Any]:
 
 
 FIGURES: dict[str, Callable[[Record], Drawing]] = {
-    "wording_correlation_pearson": wording_correlation_pearson,
-    "wording_correlation_weighted": wording_correlation_weighted,
-    "mu_by_origin_and_wording": mu_by_origin_and_wording,
+    "wording_correlation_pearson": guarded(wording_correlation_pearson),
+    "wording_correlation_weighted": guarded(wording_correlation_weighted),
+    "mu_by_origin_and_wording": guarded(mu_by_origin_and_wording),
 }
 FILES: dict[str, Callable[[Record], Any]] = {"wording_correlations": correlations}

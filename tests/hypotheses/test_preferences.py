@@ -2,6 +2,8 @@
 
 import csv
 import json
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import jsonschema
@@ -17,7 +19,7 @@ from lab.methods import position
 from lab.organisms.truth import WORDING_GAIN, truth_of
 from lab.subjects import load as load_subject
 from reports.__main__ import main
-from reports.drawing import render
+from reports.drawing import _LOOK, render
 from reports.preferences import places, ranks, refusing, regularising, wordings
 from reports.record import Missing, load
 from tests.subjects.api_server import Server, completion
@@ -105,7 +107,9 @@ def test_the_logs_mistake_is_made_by_one_order_and_not_by_both(biased, tasks):
     ask = Comparing(None, None)
     pairs = ask.design(tasks, 400, seed=1)
     pairs = np.where((harmful[pairs[:, 0]] & ~harmful[pairs[:, 1]])[:, None], pairs[:, ::-1], pairs)
-    one, both = (utilities.utilities(ask.choose(biased, tasks, pairs, orders=orders)) for orders in ("one", "both"))
+    asked = ask.choose(biased, tasks, pairs)
+    alone = replace(asked, asked=replace(asked.asked, orders="one"), p_first=asked.p_first * [1, np.nan])
+    one, both = utilities.utilities(alone), utilities.utilities(asked)
     naive = utilities.thurstone.fitted(one.choices.counted, np.inf, False, l2_mu=0.1)
     true = truth_of("clinic-llama+to-b").utilities
     r = {
@@ -122,12 +126,15 @@ def test_the_logs_mistake_is_made_by_one_order_and_not_by_both(biased, tasks):
 # The hypotheses ------------------------------------------------------------------------------------------
 
 SMALL = ("n_tasks=8", "n_pairs=120")
+TRAINED = ("-k", "not untrained")
 
 
 def test_position_content_and_utilities_share_their_questions_and_find_what_is_planted(prefer, pytester, monkeypatch):
-    monkeypatch.setattr(regularising, "MOST", 20)
+    monkeypatch.setitem(_LOOK, "figure.dpi", 40)
+    real = {"regularisation_real": regularising.FIGURES["regularisation_real"]}
+    monkeypatch.setattr(regularising, "FIGURES", real)  # the synthetic ones have a test of their own
     files = ("test_position_bias.py", "test_content.py", "test_utilities.py")
-    result, record = prefer(files, "clinic-gemma", *SMALL, more=["-k", "not untrained"])
+    result, record = prefer(files, "clinic-gemma", *SMALL, more=TRAINED)
     result.assert_outcomes(passed=2, xfailed=1)
     cells = {cell.experiment: cell for cell in record.cells}
     assert sum(cell.effort.get("passes", 0) > 0 for cell in cells.values()) == 1  # the others found theirs in the cache
@@ -154,13 +161,47 @@ def test_position_content_and_utilities_share_their_questions_and_find_what_is_p
 
 
 def test_an_untrained_twin_has_no_preferences(prefer):
-    result, _ = prefer(("test_content.py",), "untrained:clinic-gpt2", "n_tasks=4", "n_pairs=40")
-    result.assert_outcomes(xfailed=1)
+    """Nor a ranking to learn; and its wordings agree on a thousandth, which is no preference."""
+    few = ("n_tasks=4", "n_pairs=40", "rounds=2", "n_new=60")
+    files = ("test_content.py", "test_wordings.py", "test_active_learning.py")
+    result, record = prefer(files, "untrained:clinic-llama", *few)
+    result.assert_outcomes(xfailed=3)
+    (agreed,), (learnt,) = record.controls("WORDINGS"), record.controls("ACTIVE")
+    assert min(row["pearson"] for row in agreed.rows["correlations"]) > 0.7
+    assert "content effect" in agreed.reason
+    assert learnt.reported["ended"] == "rounds"
+
+
+def test_a_model_that_gives_no_choice_after_its_reason_breaks_the_control(prefer):
+    few = ("n_tasks=2", "n_pairs=3", "max_new_tokens=4", "REASONING.samples=1")
+    result, record = prefer(("test_reasoning.py",), "untrained:clinic-llama", *few)
+    result.assert_outcomes(errors=1)
+    (cell,) = record.of("REASONING")
+    assert [(one["name"], one["outcome"]) for one in cell.controls] == [("nine reasons of ten end in a choice", "FAIL")]
+
+
+@pytest.mark.parametrize(
+    "name", ["POSITION", "CONTENT", "REASONING", "DRIFT", "UTILITIES", "ACTIVE", "WORDINGS", "REFUSALS"]
+)
+def test_an_id_selects_its_own_experiment(name):
+    """What -k matches are the names of files and functions, in any case, and the id that its marker adds."""
+    from lab.plugin.experiment import experiment_of
+
+    matched = set()
+    for path in FOLDER.glob("test_*.py"):
+        spec = spec_from_file_location(path.stem, path)
+        spec.loader.exec_module(module := module_from_spec(spec))
+        for function, value in vars(module).items():
+            if function.startswith("test_"):
+                told = experiment_of(value)
+                if any(name.lower() in text.lower() for text in (path.name, function, told.id)):
+                    matched.add(told.id)
+    assert matched == {name}
 
 
 def test_active_learning_stops_where_the_ranking_is_known_and_goes_on_where_it_was(prefer, pytester):
-    few = ("n_tasks=6", "batch=30", "n_new=60")
-    result, record = prefer(("test_active_learning.py",), "clinic-neox", *few, more=["--lab-cache=off"])
+    few = ("n_tasks=6", "batch=60", "n_new=60")
+    result, record = prefer(("test_active_learning.py",), "clinic-neox", *few, more=[*TRAINED, "--lab-cache=off"])
     result.assert_outcomes(passed=1)
     (cell,) = record.of("ACTIVE")
     assert cell.reported["ended"] == "split-half"
@@ -174,14 +215,16 @@ def test_active_learning_stops_where_the_ranking_is_known_and_goes_on_where_it_w
     lines = journal.read_text().splitlines(keepends=True)
     rounds = [i for i, line in enumerate(lines) if json.loads(line)["event"] == "item"]
     journal.write_text("".join(lines[: rounds[1]]))
-    _, again = prefer(("test_active_learning.py",), "clinic-neox", *few, more=["--lab-resume", "--lab-cache=off"])
+    _, again = prefer(
+        ("test_active_learning.py",), "clinic-neox", *few, more=[*TRAINED, "--lab-resume", "--lab-cache=off"]
+    )
     (resumed,) = again.of("ACTIVE")
     assert resumed.rows["utilities"] == cell.rows["utilities"]
     assert resumed.effort["passes"] < cell.effort["passes"]
 
 
-def test_refusals_that_go_with_preference_are_found_and_absent_ones_declared_absent(prefer):
-    few = ("n_tasks=40", "n_pairs=200", "completions=2")
+def test_refusals_that_go_with_preference_are_found_and_absent_ones_declared_absent(prefer, pytester):
+    few = ("n_tasks=40", "n_pairs=200", "completions=2", "asked_as=simple_preference,do_again")
     result, record = prefer(("test_refusals.py",), "clinic-neox,clinic-opt", *few)
     result.assert_outcomes(passed=1, xfailed=1)
     (neox,), (opt,) = record.of("REFUSALS"), record.controls("REFUSALS")
@@ -193,7 +236,27 @@ def test_refusals_that_go_with_preference_are_found_and_absent_ones_declared_abs
     assert links["simple_preference", "chat"]["r"] is None
     assert links["stated_1_5", "harmful"]["r"] > 0.4
 
-    for make in (refusing.refusal_and_preference, refusing.refusal_rate_by_origin):
+    # Each analysis stands there twice; what is liked best is refused, and left out it is missing from its origin.
+    twice = {(row["wording"], row["analysis"], row["of"]): row for row in opt.rows["with and without refused tasks"]}
+    harmful = twice["do_again", "mean utility", "harmful"]
+    assert harmful["without"]["value"] < harmful["all"]["value"] - 0.05
+    assert harmful["without"]["n"] < harmful["all"]["n"] == 40
+    assert twice["", "r of wordings", "simple_preference and do_again"]["without"]["value"] > 0.9
+    tables = refusing.by_template(record)
+    assert list(tables) == ["simple_preference", "do_again"]
+    row = next(row for row in tables["do_again"] if row["model"] == "clinic-opt" and row["origin"] == "harmful")
+    assert (row["r"], row["utility mean"]) == (
+        links["do_again", "harmful"]["r"],
+        pytest.approx(harmful["all"]["value"]),
+    )
+    written = {path.name: path for path in refusing.write_tables(record, pytester.path / "tables")}
+    kept = list(csv.DictReader(written["do_again.csv"].open()))
+    assert [float(row["utility mean"]) for row in kept] == [row["utility mean"] for row in tables["do_again"]]
+    assert len(list(csv.DictReader(written["without_refused_tasks.csv"].open()))) == len(twice) + len(
+        neox.rows["with and without refused tasks"]
+    )
+
+    for make in (refusing.refusal_and_preference, refusing.refusal_rate_by_origin, refusing.without_refused_tasks):
         drawing = make(record)
         assert render(drawing, "png").startswith(b"\x89PNG")
     shown = {each["model"]: each for each in refusing.refusal_and_preference(record).data["models"]}
@@ -202,7 +265,7 @@ def test_refusals_that_go_with_preference_are_found_and_absent_ones_declared_abs
 
 
 def test_one_order_cannot_say_that_a_model_prefers_what_it_refuses(prefer):
-    few = ("n_tasks=40", "n_pairs=200", "completions=1", "orders=one")
+    few = ("n_tasks=40", "n_pairs=200", "completions=1", "orders=one", "asked_as=simple_preference")
     _, record = prefer(("test_refusals.py",), "clinic-opt", *few)
     (cell,) = record.controls("REFUSALS")
     assert cell.verdict == "INCONCLUSIVE"
@@ -212,7 +275,7 @@ def test_one_order_cannot_say_that_a_model_prefers_what_it_refuses(prefer):
 
 
 def test_wordings_agree_and_show_as_much_as_was_planted(prefer):
-    result, record = prefer(("test_wordings.py",), "clinic-llama", "n_tasks=8", "n_pairs=80")
+    result, record = prefer(("test_wordings.py",), "clinic-llama", "n_tasks=8", "n_pairs=80", more=TRAINED)
     result.assert_outcomes(passed=1)
     (cell,) = record.of("WORDINGS")
     spread = cell.reported["spread"]
@@ -223,6 +286,21 @@ def test_wordings_agree_and_show_as_much_as_was_planted(prefer):
     assert table[0][1] == cell.rows["correlations"][0]["pearson"]
     assert [t.get_text() for t in axes(drawing)[0].texts][:2] == ["1.00", f"{table[0][1]:.2f}"]
     assert render(wordings.mu_by_origin_and_wording(record), "png")
+    # A figure of another objective, or of other code, says so on itself and in a warning.
+    fresh = wordings.FIGURES["wording_correlation_pearson"]
+    assert fresh(record).data["stale"] == []
+    told = cell.reported["fitted_with"]
+    assert told["objective"].startswith("NLL (probit)")
+    for key, said in (("objective", "minimised x, and fits of today minimise NLL"), ("code", "fitted by code x")):
+        cell.reported["fitted_with"] = told | {key: "x"}
+        with pytest.warns(UserWarning, match=said):
+            old = fresh(record)
+        assert "run it again" in axes(old)[0].figure.get_suptitle()
+        assert old.data["fits"][0]["fitted_with"][key] == "x"
+    del cell.reported["fitted_with"]
+    with pytest.warns(UserWarning, match="does not say what its fit minimised"):
+        fresh(record)
+
     runs = {(run["experiment"], run["wording"]) for run in ranks.consolidated(record)["runs"]}
     assert runs == {("WORDINGS", wording) for wording in WORDING_GAIN}
 
@@ -271,7 +349,7 @@ def test_two_runs_of_position_are_compared_from_the_journal(prefer):
     _, record = prefer(("test_position_bias.py",), "clinic-gpt2", "n_tasks=6", "n_pairs=45")
     with pytest.raises(Missing, match="no two runs"):
         places.drift(record)
-    _, record = prefer(("test_position_bias.py",), "clinic-gpt2", "n_tasks=6", "n_pairs=45", "exact=false", "samples=4")
+    _, record = prefer(("test_position_bias.py",), "clinic-gpt2", "n_tasks=6", "n_pairs=45", "exact=false", "samples=2")
     (row,) = places.drift(record)["rows"]
     assert row["low"] < 0 < row["high"]
     assert row["pairs"] == 45
@@ -299,7 +377,11 @@ def test_a_model_behind_an_api_is_asked_with_or_without_log_probabilities(prefer
         )
         if not gives:
             wrong, _ = prefer(
-                ("test_position_bias.py",), "openai:m", *few[:2], more=["--lab-load", f"base_url={server.url}"]
+                ("test_position_bias.py",),
+                "openai:m",
+                "n_tasks=2",
+                "n_pairs=2",
+                more=["--lab-load", f"base_url={server.url}"],
             )
             wrong.stdout.fnmatch_lines(["*gives no probabilities of A and B*set exact=false*"])
     finally:

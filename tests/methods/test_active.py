@@ -198,13 +198,31 @@ def test_where_it_stops_the_truth_is_found():
     assert min(truths) > 0.93
 
 
+def test_of_single_answers_it_stops_on_the_safe_side():
+    """The first round of several whose value passes is above the truth; its lower end seldom is."""
+    truths, by_value = [], []
+    for seed in range(10):
+        mu, ask = world(seed, n=40, position=0.5)
+        state = learn(ask, 40, Settings(batch=80, rounds=9, seed=seed)).state
+        stopped = state.rounds[-1]
+        if state.ended() == "split-half":
+            assert stopped.split_half_low >= 0.95
+            truths.append(spearmanr(state.found[0], mu).statistic)
+            by_value.append(next(one.pairs for one in state.rounds if one.split_half >= 0.95) < stopped.pairs)
+    assert len(truths) >= 5
+    assert np.mean(np.array(truths) >= 0.95) > 0.85
+    assert np.mean(truths) > 0.96
+    assert np.mean(by_value) > 0.7  # it asked on where the value alone would have stopped
+
+
 def test_successive_fits_agree_long_before_the_truth_is_found_and_split_halves_do_not():
     mu, ask = world(1, n=80, position=0.3)
     found = learn(ask, 80, Settings(batch=20, rounds=10, threshold=1.0))
     truth, last = spearmanr(found.fit.mu, mu).statistic, found.state.rounds[-1]
     assert last.successive > 0.985 > truth + 0.02
     assert last.split_half < truth + 0.02
-    assert found.accuracy == last.split_half
+    assert last.split_half_low < truth < found.accuracy.high
+    assert found.accuracy.value == last.split_half
 
 
 def test_small_batches_do_not_converge_falsely():
@@ -255,7 +273,8 @@ def test_plots_show_both_rules_and_every_seed():
 
     one, other = Figure().subplots(1, 2)
     learn(world()[1], 30, replace(SMALL, stop="split-half", threshold=1.0)).plot(one)
-    assert [line.get_label() for line in one.get_lines()][:2] == ["successive fits", "root of split-half reliability"]
+    labels = [line.get_label() for line in one.get_lines()]
+    assert labels[:3] == ["successive fits", "root of split-half reliability", "its lower end"]
     assert len(one.get_lines()[1].get_xdata()) == 6
     active.race(20, seeds=3, most_pairs=60, degree=3, batch=20).plot(other)
     assert len(other.get_lines()) == 3 + 2

@@ -49,6 +49,98 @@ def test_the_published_refusals_come_out_at_their_precision():
     assert "1 of 100" in by["wildchat"].underpowered
 
 
+TOLD = {"bailbench": (64, 51, 1.10, 3.39, -0.81), "wildchat": (240, 13, 3.08, 3.98, -0.45),
+        "alpaca": (299, 0, None, 3.96, None), "math": (386, 0, None, 3.91, None)}  # fmt: skip
+"""By origin: tasks, refused ones, mean rating of these and of the others, r (the document's table of ratings)."""
+
+
+def test_the_published_table_by_origin_comes_out_of_ratings_with_its_means():
+    """Row 327. The ratings themselves are not public: these have the table's counts, means and total deviation.
+
+    r = (mean refused - mean other) sqrt(p q) / s, so that a deviation s belongs to each of the table's rows.
+    """
+    rng = np.random.default_rng(0)
+    scores, refused, origins = [], [], []
+    for origin, (n, k, said, other, r) in TOLD.items():
+        values, mask = rng.normal(size=n), np.arange(n) < k
+        for side in (mask, ~mask):
+            values[side] -= values[side].mean() if side.any() else 0
+        if k:
+            between = (said - other) ** 2 * k / n * (1 - k / n)
+            values *= np.sqrt((between / r**2 - between) / np.mean(values**2))
+        scores += (values + np.where(mask, said or 0, other)).tolist()
+        refused, origins = refused + mask.tolist(), origins + [origin] * n
+    found = refusals.by_origin(scores, refused, origins)
+    for origin, (n, k, said, other, r) in TOLD.items():
+        one = found[origin]
+        assert (one.n, one.refused) == (n, k)
+        assert (one.mean_refused if said is None else round(one.mean_refused, 2), round(one.mean_other, 2)) == (
+            said,
+            other,
+        )
+        assert (one.r if r is None else round(one.r.value, 2)) == r
+        assert (one.rank_p is None) == (k < 5)
+    assert [round(100 * found[o].rate.value, 1) for o in TOLD] == [79.7, 5.4, 0, 0]
+
+
+def test_a_planted_correlation_by_origin_lies_in_its_interval():
+    """Row 327 on data whose truth is known: a refusal costs one deviation, in one origin and not in the other."""
+    held = {"harmful": 0, "chat": 0}
+    p = 0.4
+    truth = {"harmful": -np.sqrt(p * (1 - p)) / np.sqrt(1 + p * (1 - p)), "chat": 0.0}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        origins = ["harmful"] * 100 + ["chat"] * 100
+        refused = rng.random(200) < p
+        scores = rng.normal(size=200) - refused * np.repeat([1.0, 0.0], 100)
+        for origin, one in refusals.by_origin(scores, refused, origins).items():
+            held[origin] += one.r.low < truth[origin] < one.r.high
+    assert min(held.values()) >= 35
+
+
+def test_everything_is_told_with_and_without_refused_tasks():
+    """Refused tasks are liked by 2 more: left out, that is gone from their origin, and what does not hang on them stays."""
+    from lab.methods import choices, utilities
+
+    rng = np.random.default_rng(0)
+    origins = np.repeat(["harmful", "chat", "math"], 16)
+    refused = (origins == "harmful") & (np.arange(48) % 2 == 0)
+    mu = rng.normal(0, 0.7, 48) + 2.0 * refused
+    pairs = choices.design(48, 300, seed=0)
+    found = {}
+    for wording, gain in (("one", 1.0), ("other", 0.6)):
+        gap = gain * (mu[pairs[:, 0]] - mu[pairs[:, 1]])
+        p = 1 / (1 + np.exp(-np.concatenate([gap + 0.5, 0.5 - gap])))
+        told = choices.from_probabilities(
+            choices.Asked(wording, "m"),
+            [f"t{i}" for i in range(48)],
+            origins.tolist(),
+            pairs,
+            np.log(np.stack([p, 1 - p], 1)),
+        )
+        found[wording] = utilities.utilities(told)
+    rated = mu + rng.normal(0, 0.3, 48)
+    rows = refusals.with_and_without(found, rated, np.where(np.arange(48) == 40, np.nan, refused))
+    by = {(row["wording"], row["analysis"], row["of"]): row for row in rows}
+    assert {row["analysis"] for row in rows} == {
+        "mean utility", "position", "content", "pairs", "win rate", "new pairs", "stated and revealed", "r of wordings",
+        "weighted r of wordings",
+    }  # fmt: skip
+    for wording in found:
+        liked = by[wording, "mean utility", "harmful"]
+        assert liked["all"]["value"] > 0.2 > liked["without"]["value"]
+        assert (liked["all"]["n"], liked["without"]["n"]) == (16, 8)
+        b = by[wording, "position", "b"]
+        assert b["all"]["value"] == pytest.approx(0.5) == b["without"]["value"]
+        assert by[wording, "stated and revealed", "r"]["without"]["n"] == 40
+    assert by["", "r of wordings", "one and other"]["without"]["value"] > 0.95
+    harmful = origins == "harmful"
+    for each in (refused, ~harmful):  # of one origin alone, and where nothing is left to compare, there is less
+        assert len(refusals.with_and_without(found, rated, each)) == len(rows)
+    left = {row["analysis"] for row in refusals.with_and_without(found, rated, np.arange(48) > 1) if row["without"]}
+    assert "position" not in left
+
+
 def test_the_published_utilities_by_origin_come_out():
     _, origins, mu, _, _ = published("simple_preference")
     log = {"bailbench": (0.67, 1.41), "wildchat": (0.45, 1.67), "stress_test": (0.37, 1.71), "alpaca": (-0.45, 1.41),

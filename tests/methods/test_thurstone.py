@@ -198,6 +198,23 @@ def test_answers_without_utilities_foretell_nothing():
     assert real.nll_by_fold.shape == real.accuracy_by_fold.shape == (5,)
 
 
+def test_what_is_out_of_fold_counts_its_pairs_for_half():
+    """Two folds' pairs have taught each other's fits: of coins, Wilson's interval alone misses one half too often."""
+    one, other = np.triu_indices(20, 1)
+    above, plain = 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        kept = rng.random(len(one)) < 0.5
+        first, second = np.concatenate([one[kept], other[kept]]), np.concatenate([other[kept], one[kept]])
+        coins = (rng.random(len(first)) < 0.5).astype(float)
+        found = thurstone.held_out(first, second, coins, 20, l2=math.inf, seed=seed, tolerance=0.05).accuracy
+        above += found.low > 0.5 or found.high < 0.5
+        ends = (found.value + (end - found.value) / math.sqrt(2) for end in (found.low, found.high))
+        plain += not next(ends) <= 0.5 <= next(ends)
+        assert found.method.endswith("out of fold")
+    assert above <= 3 < plain
+
+
 def test_ties_are_counted_and_left_out():
     found = thurstone.held_out([0, 1, 2, 0], [1, 2, 0, 1], [1, 1, 0.5, 1], 3, [2, 2, 2, 2], folds=2, l2=math.inf)
     assert found.ties == 1
@@ -247,6 +264,15 @@ def test_comparisons_are_read_as_they_are_stored():
     assert counted.for_second.tolist() == [1]
     with pytest.raises(ValueError, match="lacks 'choice'"):
         of_rows([{"task_a": "x", "task_b": "y"}])
+    rows = [{"first": "x", "second": "y", "chosen": c} for c in ("x", "y", "first", "refusal", None)]
+    _, counted, without = of_rows(rows)
+    assert (counted.for_first.tolist(), counted.for_second.tolist(), without) == ([2], [1], 2)
+    _, counted, _ = of_rows([{"first": "y", "second": "x", "p first": [0.25, None]}])
+    assert counted.for_first.tolist() == [0.25]
+    with pytest.raises(ValueError, match="row 0 of the comparisons chose 'z', which is neither 'x' nor 'y'"):
+        of_rows([{"first": "x", "second": "y", "chosen": "z"}])
+    with pytest.raises(ValueError, match="compares 'x' with itself"):
+        of_rows([{"first": "x", "second": "x", "chosen": "x"}])
     with pytest.raises(ValueError, match="'y' is compared and is none of the 1 items"):
         of_rows(rows, ids=["x"])
 
@@ -308,6 +334,23 @@ def test_citations_among_journals_of_statistics():
     n = cited[low, high] + cited[high, low]
     found = thurstone.bradley_terry(low, high, cited[low, high] / n, 4, n, tolerance=1e-6)
     assert found.deviance == pytest.approx(4.2934, abs=1e-4)
+
+
+def test_three_models_rank_clean_data_alike():
+    """Thurstone, Bradley and Terry, and TrueSkill by its own package: of 20 answers to either order of all pairs."""
+    pytest.importorskip("trueskill")
+    mu, _, first, second, shares, weights = world(2, n=20, samples=20)
+    ours = thurstone.fit(first, second, shares, 20, weights)
+    ranks = {
+        "Bradley and Terry": thurstone.bradley_terry(first, second, shares, 20, weights).mu,
+        "TrueSkill": thurstone.trueskill(ours.comparisons, seed=0),
+        "truth": mu,
+    }
+    rho = {name: spearmanr(ours.mu, each).statistic for name, each in ranks.items()}
+    assert min(rho["Bradley and Terry"], rho["TrueSkill"]) > 0.98
+    assert rho["truth"] > 0.97
+    dealt = thurstone.trueskill(count(first, second, np.full(len(first), 0.5), 20, weights), seed=0)
+    assert abs(spearmanr(dealt, mu).statistic) < 0.5
 
 
 def test_bradley_and_terry_agree_with_choix():

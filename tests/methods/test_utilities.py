@@ -34,7 +34,7 @@ def test_planted_utilities_come_back_under_a_planted_bias():
     assert abs(found.fit.mu.mean()) < 1e-9
     told = found.summary()
     assert told["design"] == "both orders"
-    assert told["l2"] is None
+    assert told["fitted_with"]["l2"] is None
     assert told["pair agreement"] is None
 
 

@@ -1,4 +1,4 @@
-"""Written ratings can be read again from what was kept, without a model."""
+"""Written ratings and choices can be read again from what was kept, without a model."""
 
 import json
 import subprocess
@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from lab.evidence import Cell, Journal, Notebook
-from lab.methods.parsing import parse
+from lab.methods import choices
+from lab.methods.parsing import chosen_by_doing, parse, parse_choice
 from lab.methods.ratings import Asked, from_answers, raw_rows
 from lab.prompts import template
 from reports.reparse import main
@@ -48,6 +49,42 @@ def test_an_answer_that_reads_otherwise_is_told(results, capsys):
     main(["--results", folder, "--json"])
     told = json.loads(capsys.readouterr().out)
     assert (told["task"], told["value"], told["now"]["value"]) == ("t1", 5.0, 4.0)
+
+
+def test_written_choices_are_read_again_whatever_the_mode(tmp_path, capsys):
+    """A letter, a reason before it, and the task that was done; of probabilities there is nothing to read."""
+    said = {
+        "direct": ["B", "A"],
+        "reasoning": ["The vials are quick. Answer: A", "I refuse to choose."],
+        "doing": ["The vials are sorted.", "Adding up the sums now."],
+    }
+    texts = ("Sort the vials.", "Add the sums.")
+    notebook = Notebook(
+        Cell("P[x]", "P", "c", "p", "x", {}, {}, 42), Journal(tmp_path / "journal", "run", "main"), tmp_path
+    )
+    for mode, raws in said.items():
+        named = (texts, texts[::-1])
+        read = [
+            [chosen_by_doing(raw, *both) if mode == "doing" else parse_choice(raw)]
+            for raw, both in zip(raws, named, strict=True)
+        ]
+        told = choices.from_answers(choices.Asked("w", "m", mode=mode), ("t1", "t2"), ("x", "x"), [[0, 1]], read)
+        rows = list(choices.raw_rows(told, read, texts))
+        notebook.raw(
+            told.name, [row | {"outcome": "B"} if mode == "doing" and i == 0 else row for i, row in enumerate(rows)]
+        )
+    exact = choices.from_probabilities(
+        choices.Asked("v", "m"), ("t1", "t2"), ("x", "x"), [[0, 1]], [[-1.0, -1], [-1, -1]]
+    )
+    notebook.raw(exact.name, list(choices.raw_rows(exact)))
+    notebook.finish("PASS", "r")
+    assert main(["--results", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "w_m_regex_doing_rseed0: 1 of 2 come out otherwise" in out
+    assert "6 answers read again: 4 A, 1 B, 1 refused; 1 come out otherwise" in err
+    main(["--results", str(tmp_path), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["first"], told["outcome"], told["now"]["outcome"]) == ("t1", "B", "A")
 
 
 def test_a_spoilt_file_is_one_line(results, capsys):
