@@ -1,8 +1,9 @@
 """Which question: does it depend on what is asked how much an oracle's answers change?
 
 The variance between questions of the similarity of answers, over the 95th percentile of what it is with each target's
-scores dealt anew among its questions. A variance of 0.25 is a standard deviation of half a point, on the scale from 1
-to 10.
+scores dealt anew among its questions. Two questions whose means have the variance v differ by the square root of 2v: at
+the bar of 0.5 by one point, which is the least that a score can say. It is also about the least that 20 targets can
+deny: where none of them has scores that differ at all, the variance could still be 0.44.
 """
 
 from lab.methods import resampled
@@ -44,4 +45,4 @@ def test_stability_depends_on_the_question(
     evidence.plot("similarity", lambda ax: resampled.similarity(asked.scores).plot(ax, asked.questions))
     evidence.report(between_questions=found.between, null_95=found.null_95)
 
-    assert evidence.measure("variance between questions beyond chance", found.excess) > 0.25
+    assert evidence.measure("variance between questions beyond chance", found.excess) > 0.5

@@ -70,8 +70,22 @@ def judgement(run: str, judged: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> Path:
-    """Writes the document whole or not at all."""
-    return write_whole(path, (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    """Writes the document whole or not at all; each entry of its lists has a line of its own.
+
+    It is written anew after every target. Indented throughout, that took as long as the embedded oracle took to answer.
+    """
+    parts = [
+        f"{_line(name)}: {_listed(part) if isinstance(part, list) else _line(part)}" for name, part in document.items()
+    ]
+    return write_whole(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode())
+
+
+def _listed(entries: Sequence[Any]) -> str:
+    return "[\n" + ",\n".join(map(_line, entries)) + "\n]"
+
+
+def _line(part: Any) -> str:
+    return json.dumps(part, ensure_ascii=False, allow_nan=False)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -273,7 +273,7 @@ class Reading:
     chance
         Share that is right where each target's answers are held against every target's truth.
     beyond_chance
-        `random` less `chance`, target by target.
+        `random` less `chance`. Answers and truths of all targets are held against one another, so both count as drawn.
     """
 
     right: Estimate
@@ -313,13 +313,15 @@ def reading(own: ArrayLike, random: ArrayLike, truth: ArrayLike, *, seed: int = 
     hits, misses = share(a, t), share(b, t)
     by_any = np.array([share(b, np.where(known, t[i], -1)) for i in range(len(t))])  # truths of target i for all
     np.fill_diagonal(by_any, np.nan)
-    level = np.nanmean(by_any, axis=0)
-    beyond = misses - level
+    level = float(np.nanmean(by_any))
+    # Each target is in the chance level by its answers and by its truth: a U-statistic's contributions. One that says
+    # the same to all then has no spread, where its hits alone would spread as the truths do.
+    beyond = (misses - np.nanmean(by_any, axis=0) - np.nanmean(by_any, axis=1) + level).round(12)
     return Reading(
         right=_mean(hits, (0.0, 1.0), seed, "%"),
         random=_mean(misses, (0.0, 1.0), seed, "%"),
         excess=_mean(hits - misses, (-1.0, 1.0), seed, "%"),
-        chance=float(level.mean()),
+        chance=level,
         beyond_chance=_mean(beyond, (-1.0, 1.0), seed, "%"),
     )
 

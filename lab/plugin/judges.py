@@ -1,4 +1,4 @@
-"""The fixture `judges`: who reads a text and says what it is? Rules, a model that speaks, or people beforehand."""
+"""The fixture `judges`: who reads a text and says what it is? Rules, a model, or people beforehand."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 OFFLINE = "offline"
 API = "openai:"
 LOCAL = "model:"
+EMBEDDING = "embedding:"
 HUMAN = "human:"
-FORMS = f"{OFFLINE}, {API}NAME, {LOCAL}NAME or {HUMAN}FILE.jsonl"
+FORMS = f"{OFFLINE}, {API}NAME, {LOCAL}NAME, {EMBEDDING}NAME or {HUMAN}FILE.jsonl"
 
 
 class Judges:
     """Judges by name: `judges()`, `judges("openai:gpt-5-nano")`, `judges("human:judged.jsonl")`.
 
     "offline" is the rules that come with the library. `openai:NAME` is a model behind an API and `model:NAME` a local
-    one, loaded and cached as subjects are. `human:FILE.jsonl` has a line for each item that somebody judged:
-    {"rubric": "similarity", "id": "t1__q2", "values": {...}}.
+    one, loaded and cached as subjects are; `embedding:NAME` compares answers by what such a model makes of them.
+    `human:FILE.jsonl` has a line for each item that somebody judged: {"rubric": "similarity", "id": "t1__q2", "values":
+    {...}}.
 
     `knobs` are the texts among the values of the cell's knobs. All judges but the rules are given only if a knob
     names them: what determines a result has to be known before the cell runs. None where there is no cell.
@@ -52,6 +54,7 @@ class Judges:
         return self._made[name]
 
     def _judge(self, name: str) -> Judge:
+        from lab.methods.embedding import Embedding
         from lab.methods.judging import Offline, Speaking
 
         if name == OFFLINE:
@@ -60,7 +63,9 @@ class Judges:
             return _human(name)
         if not _is_judge(name):
             raise ValueError(f"{name!r} is no judge; write {FORMS}")
-        subject = self._pool.get(name.removeprefix(LOCAL))
+        subject = self._pool.get(_subject_of(name))
+        if name.startswith(EMBEDDING):
+            return Embedding(subject)
         return _Planned(Speaking(subject, retries=0), Offline()) if self._dry else Speaking(subject)
 
     @property
@@ -74,7 +79,7 @@ class Judges:
         if name.startswith(HUMAN):
             path = _path(name)
             return digest(path.read_bytes()) if path.is_file() else "not here"
-        found: str = self._pool.get(name.removeprefix(LOCAL)).fingerprint
+        found: str = self._pool.get(_subject_of(name)).fingerprint
         return found
 
     @property
@@ -129,15 +134,20 @@ def check(name: str, settings: Settings) -> None:
         from lab.subjects import api
 
         api.check(name, settings.load.get("base_url"))
-    elif name.startswith(LOCAL):
+    elif name.startswith((LOCAL, EMBEDDING)):
         from lab.subjects import locate  # torch
 
-        locate(name.removeprefix(LOCAL))
+        locate(_subject_of(name))
 
 
 def _is_judge(name: str) -> bool:
     """Whether a text names a judge and nothing else."""
-    return name.startswith((API, LOCAL, HUMAN))
+    return name.startswith((API, LOCAL, EMBEDDING, HUMAN))
+
+
+def _subject_of(name: str) -> str:
+    """The subject that a judge is, as `lab.subjects.load` names it."""
+    return name.removeprefix(LOCAL).removeprefix(EMBEDDING)
 
 
 def _path(name: str) -> Path:

@@ -12,6 +12,7 @@ from lab.methods import oracle
 from lab.methods.oracle import Assumption, Oracle
 from lab.prompts.oracle import Question, Target, pool
 from lab.subjects import load
+from tests.methods import small_gemma
 
 TALKS = [
     [{"role": "user", "content": text}]
@@ -244,63 +245,32 @@ def test_the_right_answer_is_the_fact_and_a_text_names_one_case_or_none():
 
 
 @pytest.fixture(scope="module")
-def gemma(tmp_path_factory):
-    """A small Gemma 3 with text and vision towers, its weights random, and a LoRA adapter of its own."""
-    pytest.importorskip("peft")
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3Config
-
-    from lab.organisms import folder
-
-    home = tmp_path_factory.mktemp("gemma")
-    tokenizer = AutoTokenizer.from_pretrained(folder("clinic-gemma"))
-    text = {
-        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "sliding_window": 16,
-    }  # fmt: skip
-    vision = {
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 1,
-        "image_size": 28,
-        "patch_size": 14,
-    }
-    torch.manual_seed(0)
-    config = Gemma3Config(
-        text_config=text,
-        vision_config=vision,
-        mm_tokens_per_image=4,
-        image_token_index=5,
-        boi_token_index=6,
-        eoi_token_index=7,
-    )
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.save_pretrained(home / "base")
-    tokenizer.save_pretrained(home / "base")
-    model.add_adapter(
-        LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False), adapter_name="oracle"
-    )
-    model.save_pretrained(home / "lora")
-    return home
+def gemma(once):
+    return once("small gemma", small_gemma.build)
 
 
-def test_gemma_3_with_a_lora_oracle_by_path_in_bfloat16(gemma):
-    """The published oracle's path: by folder, in bfloat16, spread by a device map."""
-    base, lora = str(gemma / "base"), str(gemma / "lora")
-    subject = load(base, dtype="bfloat16", adapter=lora, device_map={"": "cpu"})
+@pytest.mark.parametrize(
+    "loaded",
+    [{"dtype": "bfloat16", "device_map": "auto"}, {"quantize": "nf4"}, {"quantize": "nf4", "device_map": "auto"}],
+    ids=["bfloat16, spread", "4 bits", "4 bits, spread"],
+)
+def test_gemma_3_with_a_lora_oracle_by_path(gemma, loaded):
+    """The published oracle's path: by folder, in bfloat16 or in 4 bits, spread by accelerate or not."""
+    subject = load(str(gemma / "base"), adapter=str(gemma / "lora"), **loaded)
     assert type(subject.model).__name__ == "Gemma3ForConditionalGeneration"
-    asking = Oracle(subject, mark=" x")
-    assert asking.layer == 2
+    inner = subject.model.model.language_model.layers[0].self_attn.q_proj.base_layer
+    assert inner.weight.dtype == (torch.uint8 if "quantize" in loaded else torch.bfloat16)
+    asking = Oracle(subject)
+    assert (asking.layer, asking.mark) == (2, " ?")
     read = asking.read(TALKS)
-    plain = load(base, dtype="bfloat16")
+    plain = load(str(gemma / "base"), **loaded)
     assert np.array_equal(read.vectors, plain.capture(TALKS, at=plain.resid_post(2), position="assistant").array[:, 0])
     worn = subject.capture(TALKS, at=subject.resid_post(2), position="assistant").array[:, 0]
     assert not np.array_equal(worn, read.vectors)
-    seeds = np.arange(6).reshape(3, 2)
-    said = asking.ask(QUESTIONS[:3], read.vectors, seeds, max_new_tokens=4)
+    said = asking.ask(QUESTIONS[:3], read.vectors, np.arange(6).reshape(3, 2), max_new_tokens=4)
     assert [len(texts) for texts in said] == [2, 2, 2]
     ids, positions = asking.query(QUESTIONS[0])
+    assert ids.count(subject.tokenizer.bos_token_id) == 1
     edits = [None, asking.injection(read.vectors[:1], [positions])]
     ends = [subject.capture([ids], at=subject.resid_post(3), edit=edit).array for edit in edits]
     assert not np.array_equal(*ends), "what was put in reaches the last token"

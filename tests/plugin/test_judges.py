@@ -124,7 +124,9 @@ def test_a_judge_that_no_knob_names_is_not_given(suite, pytester):
 def test_a_name_that_is_no_judge_is_one_line(suite):
     result = suite("--lab-set=judge=gpt-5")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*'gpt-5' is no judge; write offline, openai:NAME, model:NAME or human:FILE.jsonl*"])
+    result.stdout.fnmatch_lines(
+        ["*'gpt-5' is no judge; write offline, openai:NAME, model:NAME, embedding:NAME or human:FILE.jsonl*"]
+    )
 
 
 def test_a_missing_key_ends_the_run_before_anything_is_loaded(suite, pytester):
