@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lab.evidence.allure import write_allure
+from lab.evidence.allure import OLDER, write_allure
 from reports.record import Missing, load
 
 
@@ -36,7 +36,7 @@ def write(results: Path, folder: Path, run: str | None = None) -> int:
     """
     cells = load(results, run).cells
     if folder.is_dir():
-        foreign = [path.name for path in folder.iterdir() if path.suffix not in _ALLURES]
+        foreign = [path.name for path in folder.iterdir() if path.suffix not in _ALLURES and path.name != OLDER]
         if foreign:
             raise Missing(f"{folder} holds {sorted(foreign)[0]}, which Allure has not written; name another --output")
         shutil.rmtree(folder)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from lab.evidence.shown import CATEGORIES, STATUS, keep, shown
 from lab.evidence.tables import CellRecord
 
 CONFIGURATION, HISTORY = "allurerc.json", "history.jsonl"
+_NAME = "Hypotheses"
 METRICS = "numbers-perf.json"
 """Allure 3 reads numbers from any file whose name ends so."""
 MOST_RUNS = 30
 """Earlier runs in the history: each is about a kilobyte a cell in the report."""
+OLDER, EXECUTOR = "history", "executor.json"
+"""Where Allure 2 looks for earlier runs, a folder, and for what made this one."""
 
 
 def header(journal: Path, run: str) -> dict[str, Any]:
@@ -59,6 +63,8 @@ def write_allure(folder: Path, results: Path, cells: Iterable[CellRecord]) -> No
         METRICS: json.dumps(metrics(cells), indent=1),
         HISTORY: "\n".join(map(json.dumps, before)),
         CONFIGURATION: json.dumps(configuration(folder), indent=1),
+        EXECUTOR: json.dumps(executor(headers, len(before) + 1), indent=1),
+        **{f"{OLDER}/{name}": json.dumps(told) for name, told in older(before).items()},
     }
     for name, text in texts.items():
         write_whole(folder / name, f"{text}\n".encode() if text else b"")
@@ -69,7 +75,7 @@ def configuration(folder: Path) -> dict[str, Any]:
     awesome: dict[str, Any] = {"singleFile": True, "reportLanguage": "en", "groupBy": ["epic", "feature"]}
     awesome |= {"theme": "light", "stepTreeExpansion": "expand_failed_only"}
     return {
-        "name": "Hypotheses",
+        "name": _NAME,
         "categories": {"rules": CATEGORIES},
         "historyPath": str((folder / HISTORY).absolute()),
         "appendHistory": False,  # the journal knows every run; a report that is made twice adds none
@@ -136,6 +142,36 @@ def point(run: RunRecord, here: Container[tuple[str, str]] = ()) -> dict[str, An
         "testResults": results,
         "metrics": numbers,
         "url": "",
+    }
+
+
+def older(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Earlier runs, the oldest first, as the files of Allure 2's history: each cell's, and the trend of all."""
+    cells: dict[str, dict[str, Any]] = {}
+    trend = []
+    for order, one in reversed(list(enumerate(points, start=1))):  # Allure 2 wants the newest first
+        results = list(one["testResults"].values())
+        counts = Counter(result["status"] for result in results)
+        trend.append({"buildOrder": order, "reportName": one["name"], "data": {**counts, "total": len(results)}})
+        for result in results:
+            case = hashlib.md5(result["name"].encode()).hexdigest()
+            known = cells.setdefault(case, {"statistic": Counter(), "items": []})
+            known["statistic"].update((result["status"], "total"))
+            at = {"start": result["start"], "stop": result["stop"], "duration": result["stop"] - result["start"]}
+            known["items"].append({"uid": result["id"], "status": result["status"], "time": at})
+    return {"history.json": cells, "history-trend.json": trend}
+
+
+def executor(headers: Mapping[str, Mapping[str, Any]], order: int) -> dict[str, Any]:
+    """executor.json: which machine made the newest of these runs, and which one in the trend it is."""
+    newest = max(headers, default="")
+    machine = headers.get(newest, {}).get("machine", {})
+    return {
+        "name": machine.get("name") or "pytest",
+        "type": "pytest",
+        "buildName": newest,
+        "buildOrder": order,
+        "reportName": _NAME,
     }
 
 

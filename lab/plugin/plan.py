@@ -141,7 +141,7 @@ class Planner:
     def row(self, item: pytest.Item, cell: Cell) -> Row:
         """What a cell would do, found by letting it ask subjects that only count."""
         others = {name: value for name, value in cell.params.items() if name not in ("model", "other_model")}
-        kind = cell.experiment, *sorted(others.items())
+        kind = repr((cell.experiment, sorted(others.items()), sorted(cell.knobs.items())))
         before = asdict(DONE)
         error = _phase(lambda: item.ihook.pytest_runtest_setup(item=item))
         if error is not None:
@@ -154,7 +154,7 @@ class Planner:
         if notebook.replayed:
             self.came[cell.id] = _outcome(cell, "PASS" if notebook.asked is None else notebook.asked.outcome)
             return Row(cell, free=f"unchanged since run {notebook.replayed}")
-        fault = "" if self.fault is None else _why(self.fault)
+        fault = "" if self.fault is None else f"made-up results broke it: {_why(self.fault)}"
         fault = self.firsts.setdefault(kind, (self.calls.made, fault))[1] or fault
         effort = Effort(**DONE.since(before))
         guessed = self.pool is not None and self.pool.cache.guessed and effort.passes > 0

@@ -208,7 +208,7 @@ def test_ordinary():
     cells, _ = rows(result)
     assert cells["F[clinic-gpt2]"]["said"] == "RuntimeError: no such thing"
     assert cells["B[clinic-gpt2]"]["passes"] == "≥ 4"
-    assert cells["B[clinic-gpt2]"]["said"] == "ValueError: made-up numbers"
+    assert cells["B[clinic-gpt2]"]["said"] == "made-up results broke it: ValueError: made-up numbers"
     assert cells["S[clinic-gpt2]"]["said"] == "skipped: not today"
     assert cells["G[clinic-gpt2]"]["passes"] == "1"  # what comes after the bar counts too
     result.stdout.fnmatch_lines(["1 test beside them that is no cell"])
@@ -259,6 +259,19 @@ def test_a(model, evidence):
     cells, _ = rows(suite(body, "--lab-plan", "--lab-models=clinic-gpt2,clinic-opt,untrained:clinic-gpt2"))
     assert [row["passes"] for row in cells.values()] == ["5", "5", "5"]
     assert (pytester.path / "analysed").read_text() == "clinic-gpt2 "
+
+
+def test_cells_of_other_knobs_are_counted_on_their_own(suite):
+    body = """
+@experiment(id="A", claim="c", phase="p")
+def test_a(model, evidence, *, n=2):
+    for i in range(n):
+        model.capture([f"word {i}"], model.resid_post())
+    assert evidence.measure("x", seen()) > 0.55
+"""
+    cells, _ = rows(suite(body, "--lab-plan", "--lab-models=clinic-gpt2", "--lab-sweep=A.n=2,5", "--lab-force"))
+    # The first tries out with 3 passes whether prefixes can be shared; of the second's 5 texts 2 were asked for before.
+    assert [row["passes"] for row in cells.values()] == ["5", "3"]
 
 
 def test_a_folder_in_use_workers_and_allure_do_not_matter(suite, pytester):

@@ -124,6 +124,33 @@ def test_the_history_holds_earlier_runs_once_and_the_numbers_of_each(told, tmp_p
     assert (now["key"], now["value"], now["group"], now["better"]) == ("PM2[one]: AUROC", 0.7, "pre-mortems", "higher")
 
 
+def test_allure_2_finds_earlier_runs_their_trend_and_who_made_this_one(told, tmp_path):
+    runs = (FIRST, SECOND, "20260103-000000-cccc")
+    for run, value in zip(runs, (0.6, 0.4, 0.7), strict=True):
+        told.cell("PM2", "one", run=run, keep=[("AUROC", estimate(value), 0.5)], key=run)
+        told.cell("PM1", "one", run=run, keep=[("r", estimate(0.6), 0.5)], key=run)
+    for _ in range(2):  # a folder of one's own is made anew
+        write(told.folder, tmp_path / "allure")
+    cells, trend, executor = (
+        json.loads((tmp_path / "allure" / name).read_text())
+        for name in ("history/history.json", "history/history-trend.json", "executor.json")
+    )
+    found = shown(tmp_path / "allure")
+    assert cells.keys() == {one["historyId"] for one in found.values()}
+    assert all(one["fullName"] and one["testCaseId"] == one["historyId"] for one in found.values())
+    earlier = cells[found["PM2[one]"]["historyId"]]
+    assert [item["status"] for item in earlier["items"]] == ["failed", "passed"]  # the newest first
+    assert earlier["statistic"] == {"passed": 1, "failed": 1, "total": 2}
+    assert all(item["time"].keys() == {"start", "stop", "duration"} for item in earlier["items"])
+    assert [(one["buildOrder"], one["reportName"], one["data"]) for one in trend] == [
+        (2, SECOND, {"passed": 1, "failed": 1, "total": 2}),
+        (1, FIRST, {"passed": 2, "total": 2}),
+    ]
+    assert executor == {
+        "name": "box", "type": "pytest", "buildName": runs[-1], "buildOrder": 3, "reportName": "Hypotheses"
+    }  # fmt: skip
+
+
 def test_plots_numbers_and_configuration_are_attached_and_a_plot_of_another_run_is_not(told, tmp_path):
     for run, slope in ((FIRST, 1), (SECOND, 2)):
         cell = told.cell("PM2", "one", run=run, keep=[("AUROC", estimate(0.6), 0.5)], key=run, finish=False)

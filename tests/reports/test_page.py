@@ -1,6 +1,7 @@
 """The page without Allure: complete, of one piece, and with the same room for what did not hold."""
 
 import re
+import shutil
 
 import pytest
 
@@ -11,26 +12,30 @@ from tests.reports.conftest import Results, estimate
 from tests.reports.test_allure import FIRST, HEADER, SECOND
 
 
-@pytest.fixture
-def told(tmp_path):
-    made = Results(tmp_path / "results", lambda: HEADER)
-    for run, value, knobs in ((FIRST, 0.6, {"n": 1}), (SECOND, 0.8, {"n": 2})):
-        for name, value_of in (("HOLDS", value), ("FAILS", 0.2)):
-            cell = made.cell(name, "one", run=run, keep=[("r", estimate(value_of), 0.5)], key=run, knobs=knobs, finish=False)  # fmt: skip
-            cell.control("it is sound", True)
-            cell.plot("curve", lambda ax: ax.plot([0, 1], [0, 1]))
-            cell.registration("as registered" if name == "HOLDS" else "changed since: knobs 1 -> 2")
-            cell.finish("PASS" if name == "HOLDS" else "FAIL", f"r is {value_of} < 1 & > 0")
-    made.cell("VAGUE", "two", run=SECOND, keep=[("r", estimate(0.5, 0.2), 0.5)])
-    made.cell("LOST", "two", run=SECOND, finish=False)
-    made.cell(
-        "HOLDS", "untrained:one", run=SECOND, negative="a twin <b>knows</b> nothing", keep=[("r", estimate(0), 0.5)]
-    )
-    return made
+@pytest.fixture(scope="session")
+def told(once):
+    """A results folder of two runs, for all to read."""
+
+    def make(folder):
+        made = Results(folder, lambda: HEADER)
+        for run, value, knobs in ((FIRST, 0.6, {"n": 1}), (SECOND, 0.8, {"n": 2})):
+            for name, value_of in (("HOLDS", value), ("FAILS", 0.2)):
+                cell = made.cell(name, "one", run=run, keep=[("r", estimate(value_of), 0.5)], key=run, knobs=knobs, finish=False)  # fmt: skip
+                cell.control("it is sound", True)
+                cell.plot("curve", lambda ax: ax.plot([0, 1], [0, 1]))
+                cell.registration("as registered" if name == "HOLDS" else "changed since: knobs 1 -> 2")
+                cell.finish("PASS" if name == "HOLDS" else "FAIL", f"r is {value_of} < 1 & > 0")
+        made.cell("VAGUE", "two", run=SECOND, keep=[("r", estimate(0.5, 0.2), 0.5)])
+        made.cell("LOST", "two", run=SECOND, finish=False)
+        made.cell(
+            "HOLDS", "untrained:one", run=SECOND, negative="a twin <b>knows</b> nothing", keep=[("r", estimate(0), 0.5)]
+        )
+
+    return once("two-runs", make)
 
 
-def test_what_failed_is_told_in_the_same_form_as_what_held(told):
-    page, _ = (path.read_text() for path in write(told.folder))
+def test_what_failed_is_told_in_the_same_form_as_what_held(told, tmp_path):
+    page, _ = (path.read_text() for path in write(told, tmp_path))
     cards = dict(re.findall(r'<div class="card" id="([^"]+)">(.*?)\n</div>\n', page, re.DOTALL))
     assert list(cards) == ["HOLDS-one", "FAILS-one", "VAGUE-two", "LOST-two", "HOLDS-untrained-one"]
 
@@ -43,8 +48,8 @@ def test_what_failed_is_told_in_the_same_form_as_what_held(told):
     assert page.count("<h2>") == 9
 
 
-def test_verdicts_the_map_and_the_changes_are_told(told):
-    page, markdown = (path.read_text() for path in write(told.folder))
+def test_verdicts_the_map_and_the_changes_are_told(told, tmp_path):
+    page, markdown = (path.read_text() for path in write(told, tmp_path))
     assert "| HOLDS | ✓ 0.8 | ✗ 0 (control) | |" in markdown
     assert "| FAILS | ✗ 0.2 | | |" in markdown
     assert "| HOLDS[one] | PASS → PASS (run 20260101-000000-aaaa) | r 0.2 [0.172, 0.228] | knobs.n" in markdown
@@ -72,7 +77,7 @@ def test_several_settings_of_one_subject_are_told_apart_in_the_map(tmp_path):
 
 
 def test_nothing_is_fetched_text_is_escaped_and_the_pictures_of_the_markdown_are_there(told, tmp_path):
-    page, markdown = write(told.folder, tmp_path / "out")
+    page, markdown = write(told, tmp_path / "out")
     html = page.read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", html)
     assert not re.findall(r"@import|url\(", html)
@@ -85,9 +90,10 @@ def test_nothing_is_fetched_text_is_escaped_and_the_pictures_of_the_markdown_are
 
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_a_browser_shows_the_page_from_disk_with_its_plots(told, tmp_path):
-    assert main(["page", "--results", str(told.folder)]) == 0
+    results = shutil.copytree(told, tmp_path / "results")
+    assert main(["page", "--results", str(results)]) == 0
     with browser(tmp_path / "profile") as page:
-        page.open((told.folder / "page.html").as_uri())
+        page.open((results / "page.html").as_uri())
         assert page.wait("document.readyState == 'complete' && [...document.images].map(i => i.naturalWidth)") == [
             500,
             500,
