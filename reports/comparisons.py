@@ -138,7 +138,7 @@ def told(file: File, study: regularisation.Study, fit: thurstone.Fit) -> dict[st
     }
 
 
-def write(files: list[File], folder: Path, output: Path) -> tuple[list[Path], list[dict[str, Any]]]:
+def write(files: list[File], output: Path) -> tuple[list[Path], list[dict[str, Any]]]:
     """Studies every file; returns what was written, and a row a file."""
     studies, rows, written = [], [], []
     for file in files:
@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         inside = given.output.resolve()
         paths = [path for path in files_of(given.folder) if inside not in path.resolve().parents]
         files = [read(path, path.relative_to(given.folder).with_suffix("").as_posix()) for path in paths]
-        written, rows = write(files, given.folder, given.output)
+        written, rows = write(files, given.output)
     except (Bad, OSError) as error:
         parser.error(str(error))
     for path in written:
