@@ -2,10 +2,11 @@
 
 Every .jsonl and .csv file beneath FOLDER, and every measurements.yaml, is a study of its own: one answer a row, with
 `first`, `second` and `chosen` (the id of the one that was; or "first", "second", "refusal", ...), or `task_a`, `task_b`
-and `choice` ("a" or "b"), or a raw file of choices as a run of this suite leaves it. Each is fitted with a term for
-position over a grid of penalties, on whole pairs held out. Into the output folder go the figure, the penalty that the
-density of the answers asks for beside the best one, the ranks of Bradley and Terry and of TrueSkill beside Thurstone's,
-how the ranks hang on the bounds, and utilities as CSV and YAML.
+and `choice` ("a" or "b"), or a raw file of choices as a run of this suite leaves it. A study has the name of its file,
+with the suffix where another differs in nothing else. Each is fitted with a term for position over a grid of penalties,
+on whole pairs held out. Into the output folder go the figure, the penalty that the density of the answers asks for
+beside the best one, the ranks of Bradley and Terry and of TrueSkill beside Thurstone's, how the ranks hang on the
+bounds, and utilities as CSV and YAML.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from lab.methods import regularisation, thurstone
 from lab.methods.comparisons import Comparisons, answers_of, of_answers
 from reports.drawing import keep
 from reports.preferences.ranks import table_of, utilities_files
-from reports.preferences.regularising import MOST, drawing_of
+from reports.preferences.regularising import MOST, drawing_now
 
 KINDS = ("**/*.jsonl", "**/*.csv", "**/measurements.yaml")
 LEAST = 10
@@ -58,28 +60,41 @@ def rows_of(path: Path) -> Iterator[tuple[int, Any]]:
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8", newline="") as file:
                 table = csv.DictReader(file)
-                for row in table:
-                    yield table.line_num, row
+                try:
+                    for row in table:
+                        yield table.line_num, row
+                except csv.Error as error:
+                    raise Bad(f"{path}, line {table.line_num + 1}: it is no CSV ({error})") from None
         else:
-            import yaml
-
-            yield from enumerate(
-                yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)), 1
-            )
+            yield from enumerate(_yaml(path), 1)
     except UnicodeDecodeError as error:
         raise Bad(f"{path}: it is no text in UTF-8 ({error.reason})") from None
 
 
+def _yaml(path: Path) -> list[Any]:
+    """Raises Bad for what is no YAML, or no list."""
+    import yaml
+
+    text = path.read_text(encoding="utf-8")
+    try:
+        rows = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:  # a day that no calendar has is a ValueError
+        raise Bad(f"{path}: it is no YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(rows, list):
+        raise Bad(f"{path}: it holds no list of comparisons but {'nothing' if rows is None else type(rows).__name__}")
+    return rows
+
+
 def read(path: Path, name: str) -> File:
     """Raises Bad for a row that is no comparison, with its line, and for a file with too few."""
-    answers = []
+    answers, place = [], "entry" if path.suffix == ".yaml" else "line"
     for number, row in rows_of(path):
         try:
             if not isinstance(row, dict):
                 raise ValueError("is no object with first, second and chosen")
             answers += answers_of(row)
         except (ValueError, TypeError) as error:
-            raise Bad(f"{path}, line {number}: the row {error}") from None
+            raise Bad(f"{path}, {place} {number}: the row {error}") from None
     try:
         found = File(name, *of_answers(answers))
     except ValueError as error:
@@ -89,12 +104,29 @@ def read(path: Path, name: str) -> File:
     return found
 
 
-def files_of(folder: Path) -> list[Path]:
-    """Raises Bad where there is none."""
+def files_of(folder: Path, output: Path) -> dict[str, Path]:
+    """The files by the names of their studies; what lies in the output folder was written by this command.
+
+    Raises Bad where there is none, and where two would write the same file of utilities.
+    """
+    inside = output.resolve()
     found = sorted({path for kind in KINDS for path in folder.glob(kind) if path.is_file()})
-    if not found:
-        raise Bad(f"there is no .jsonl, .csv or measurements.yaml beneath {folder}; name a folder of comparison files")
-    return found
+    paths = [path for path in found if inside not in path.resolve().parents]
+    if not paths:
+        apart = f" (what lies in {output} is not read)" if found else ""
+        raise Bad(
+            f"there is no .jsonl, .csv or measurements.yaml beneath {folder}{apart}; name a folder of comparison files"
+        )
+    short = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
+    times = Counter(map(file_name, short))
+    files: dict[str, Path] = {}
+    written: dict[str, Path] = {}
+    for path, name in zip(paths, short, strict=True):
+        name = name if times[file_name(name)] == 1 else path.relative_to(folder).as_posix()
+        if (other := written.setdefault(file_name(name), path)) is not path:
+            raise Bad(f"{other} and {path} would both write utilities/{file_name(name)}.csv; rename one of them")
+        files[name] = path
+    return files
 
 
 def told(file: File, study: regularisation.Study, fit: thurstone.Fit) -> dict[str, Any]:
@@ -149,10 +181,10 @@ def write(files: list[File], output: Path) -> tuple[list[Path], list[dict[str, A
         rows.append(told(file, study, fit))
         run = {"study": file.name, "objective": fit.objective, "utilities": fit.rows(file.ids)}
         written += utilities_files(output / "utilities" / file_name(file.name), run)
-    drawing = drawing_of(studies, (), "", "file")
-    data = {**drawing.data, "code": thurstone.version()}
+    drawing = drawing_now(studies, "file")
+    data = json.dumps(drawing.data, indent=1) + "\n"
     written.append(keep(drawing, output / "regularisation_real.png"))
-    written.append(write_whole(output / "regularisation_real.json", (json.dumps(data, indent=1) + "\n").encode()))
+    written.append(write_whole(output / "regularisation_real.json", data.encode()))
     grid = [row for study in studies for row in study.rows()]
     for name, table in (("studies", rows), ("penalties", grid)):
         written.append(write_whole(output / f"{name}.csv", table_of(table).encode()))
@@ -169,9 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        inside = given.output.resolve()
-        paths = [path for path in files_of(given.folder) if inside not in path.resolve().parents]
-        files = [read(path, path.relative_to(given.folder).with_suffix("").as_posix()) for path in paths]
+        files = [read(path, name) for name, path in files_of(given.folder, given.output).items()]
         written, rows = write(files, given.output)
     except (Bad, OSError) as error:
         parser.error(str(error))

@@ -3,8 +3,9 @@
 Of some questions the right answer is known. Each is answered as often about random vectors as about the target's own
 activation; they are as long, and the injection scales both to the stream.
 
-Who guesses among three answers, the fewest that the clinic's questions have, is right once in three. The bar is as
-much again: the oracle is right twice as often as any guesser. A random vector is at chance, to within half of the bar.
+Who guesses among three answers, the fewest that a question about the clinic has of which the right one is known, is
+right once in three. The bar is as much again: the oracle is right twice as often as any guesser. A random vector is at
+chance, to within half of the bar.
 """
 
 import pytest

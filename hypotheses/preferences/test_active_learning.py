@@ -1,17 +1,18 @@
-"""Active learning: can the ranking be learnt from a few well chosen pairs, and does the stopping rule know when?
+"""Active learning: can the ranking be learnt from a few well chosen pairs?
 
 Pairs that are close in utility and were rarely asked come next, until the two halves of the answers agree beyond doubt,
 or the rounds are used up. Then as many pairs chosen at random are asked, and new pairs tell which foretells more. An
 interrupted loop goes on where it was: what a round found is in the journal before the next begins.
 """
 
+from lab.estimate import worst
 from lab.methods import active, utilities
 from lab.plugin import experiment
 
 
 @experiment(
     id="ACTIVE",
-    claim="Active learning stops where utilities are known: to a rank correlation of 0.9, and four new pairs in five",
+    claim="Active learning ends with utilities known to a rank correlation of 0.9 that foretell four new pairs in five",
     phase="preferences",
     negative={"untrained": "a twin with fresh weights has no ranking to learn"},
 )
@@ -69,5 +70,6 @@ def test_active_learning_knows_when_to_stop(
         rank_correlation_with_random=found.rank_correlation,
     )
 
-    assert evidence.measure("share of new pairs foretold", found.first) > least
-    assert evidence.measure("rank correlation with the truth, by split halves", learned.accuracy) > known
+    foretold = evidence.measure("share of new pairs foretold", found.first)
+    reached = evidence.measure("rank correlation with the truth, by split halves", learned.accuracy)
+    assert worst([foretold > least, reached > known])

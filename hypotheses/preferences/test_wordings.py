@@ -5,6 +5,7 @@ known, and origins that change places between wordings are listed. Exact probabi
 alike too, to a thousandth of one half, so that each wording has to move choices at all.
 """
 
+from lab.estimate import worst
 from lab.methods import position, utilities
 from lab.methods import wordings as ways
 from lab.plugin import experiment
@@ -67,5 +68,6 @@ def test_wordings_measure_one_preference(
         converged=all(each.fit.converged for each in found),
     )
 
-    assert evidence.measure("least content effect of a wording", min(effects, key=lambda e: e.value)) > moves
-    assert evidence.measure("lowest r of two wordings", runs[0].qualified(lowest.pearson)) > least
+    moved = evidence.measure("least content effect of a wording", min(effects, key=lambda e: e.value))
+    agreed = evidence.measure("lowest r of two wordings", runs[0].qualified(lowest.pearson))
+    assert worst([moved > moves, agreed > least])

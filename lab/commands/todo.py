@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,8 +18,6 @@ from lab.evidence.files import write_whole
 PENDING, BEGUN, DONE = "pending", "in_progress", "completed"
 STATUSES = (PENDING, BEGUN, DONE, "cancelled")
 _MARK = "---\n"
-_MODULES = ("pytest",)
-"""Programs that are run by this interpreter, as is `python` itself."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Todos:
     text: str = ""
 
     def started(self, id: str, status: str = BEGUN) -> Todos:
-        """With this todo under way, or in another status.
+        """With this todo under way, or in another status; what depends on it is then to be done anew.
 
         Raises PlanError for one that is not there, and where what it depends on is not completed.
         """
@@ -62,7 +61,15 @@ class Todos:
         waits = self.waits_for(todo)
         if status in (BEGUN, DONE) and waits:
             raise PlanError(f"{id} cannot be {status}: {', '.join(waits)} must be {DONE} first")
-        return replace(self, todos=tuple(replace(one, status=status) if one is todo else one for one in self.todos))
+        statuses = {one.id: one.status for one in self.todos} | {id: status}
+        stale = [id] if status != DONE else []
+        while stale:
+            before = stale.pop()
+            for one in self.todos:
+                if before in one.dependencies and statuses[one.id] in (BEGUN, DONE):
+                    statuses[one.id] = PENDING
+                    stale.append(one.id)
+        return replace(self, todos=tuple(replace(one, status=statuses[one.id]) for one in self.todos))
 
     def waits_for(self, todo: Todo) -> list[str]:
         """Ids of what it depends on and what is not completed."""
@@ -151,14 +158,16 @@ def main(arguments: list[str]) -> int:
             return 0
         begun = plan.started(asked.id, asked.status or BEGUN)
         todo = next(one for one in begun.todos if one.id == asked.id)
-        if not asked.status and not todo.run:
-            raise PlanError(f"{todo.id} has no command; do it, then say so: --status {DONE}")
+        command = [] if asked.status else _command(todo)
         write(asked.plan, begun)
         if asked.status:
             return 0
-        code = _run(todo.run)
-        # What others changed meanwhile stays.
-        write(asked.plan, read(asked.plan).started(todo.id, PENDING if code else DONE))
+        code, status = 1, PENDING
+        try:
+            code = subprocess.run(command).returncode
+            status = PENDING if code else DONE
+        finally:
+            write(asked.plan, read(asked.plan).started(todo.id, status))  # what others changed meanwhile stays
         return code
     except PlanError as error:
         print(f"python -m lab todo: {error}", file=sys.stderr)
@@ -171,7 +180,16 @@ def _line(plan: Todos, todo: Todo) -> str:
     return f"  {todo.status:12}{todo.id}{after}: {todo.content}"
 
 
-def _run(command: str) -> int:
-    program, *rest = shlex.split(command)
-    mine = {"python": [sys.executable], **{name: [sys.executable, "-m", name] for name in _MODULES}}
-    return subprocess.run([*mine.get(program, [program]), *rest]).returncode
+def _command(todo: Todo) -> list[str]:
+    """What its command runs; python and pytest are this interpreter's. Raises PlanError where nothing can be run."""
+    try:
+        program, *rest = shlex.split(todo.run) or [""]
+    except ValueError as error:
+        raise PlanError(f"the command of {todo.id} cannot be read ({error}); mend it: {todo.run}") from None
+    if not program:
+        raise PlanError(f"{todo.id} has no command; do it, then say so: --status {DONE}")
+    if program in ("python", "pytest"):
+        return [sys.executable, *(["-m", program] if program == "pytest" else []), *rest]
+    if shutil.which(program) is None:
+        raise PlanError(f"the command of {todo.id} runs {program}, which is not here; install it, or mend the plan")
+    return [program, *rest]

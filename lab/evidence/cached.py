@@ -121,23 +121,47 @@ class CachedSpeaker:
         edit: Edits = None,
     ) -> list[list[str]]:
         """As `Subject.chat`."""
-        settings: dict[str, Any] = {
-            "n": n,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seed": seed,
-            "max_new_tokens": max_new_tokens,
-        }
-        return self._once(
-            list,
-            "chat",
-            lambda: [
-                canonical.prompts(conversations),
-                *map(canonical.whole, (n, seed, max_new_tokens)),
-                *map(canonical.number, (temperature, top_p)),
-                canonical.edits(edit),
-            ],
-            lambda subject: subject.chat(conversations, **settings, **_given(edit)),
+        (said,) = self.chats(
+            conversations,
+            [seed],
+            n=n,
+            temperature=temperature,
+            top_p=top_p,
+            max_new_tokens=max_new_tokens,
+            edit=edit,
+        )
+        return said
+
+    def chats(
+        self,
+        conversations: Sequence[Prompt],
+        seeds: Sequence[int],
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        max_new_tokens: int = 64,
+        edit: Edits = None,
+    ) -> list[list[list[str]]]:
+        """As `Subject.chats`. What is said under each seed is kept by itself."""
+        settings = {"n": n, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
+
+        def key_of(seed: int) -> str | None:
+            return self._key(
+                "chat",
+                lambda: [
+                    canonical.prompts(conversations),
+                    *map(canonical.whole, (n, seed, max_new_tokens)),
+                    *map(canonical.number, (temperature, top_p)),
+                    canonical.edits(edit),
+                ],
+            )
+
+        return self._each(
+            [key_of(seed) for seed in seeds],
+            lambda found: kept.restored(list, found),
+            lambda subject, new: subject.chats(conversations, [seeds[i] for i in new], **settings, **_given(edit)),
+            lambda said, took: kept.entry(said, self.notes, took),
         )
 
     def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
@@ -148,22 +172,18 @@ class CachedSpeaker:
                 "replies", lambda: [canonical.prompts([conversation]), canonical.whole(max_new_tokens), effort]
             )
 
-        keys = [key_of(conversation) for conversation in conversations]
-        kept_before = {i: found for i, key in enumerate(keys) if (found := self._found(key)) is not None}
-        said = {i: Said(*found.rows[0]) for i, found in kept_before.items()}
-        for found in kept_before.values():
-            DONE.hits += 1
-            PRICE.add(**found.facts["effort"])
-        new = [i for i in range(len(keys)) if i not in said]
-        if new:
-            asked = [conversations[i] for i in new]
-            made, took = self._computed(lambda s: s.replies(asked, max_new_tokens=max_new_tokens, effort=effort))
-            for i, one in zip(new, made, strict=True):
-                said[i], key = one, keys[i]
-                if key is not None and not one.fault:
-                    self._cache.put(key, kept.entry([[one.text, one.cut]], self.notes, took))
-                    took = dict.fromkeys(took, 0)  # what all of them took is counted once
-        return [said[i] for i in range(len(keys))]
+        def asked(subject: Any, new: list[int]) -> list[Said]:
+            said: list[Said] = subject.replies(
+                [conversations[i] for i in new], max_new_tokens=max_new_tokens, effort=effort
+            )
+            return said
+
+        return self._each(
+            [key_of(conversation) for conversation in conversations],
+            lambda found: Said(*found.rows[0]),
+            asked,
+            lambda one, took: None if one.fault else kept.entry([[one.text, one.cut]], self.notes, took),
+        )
 
     # Looking it up -----------------------------------------------------------------------------------
 
@@ -203,6 +223,33 @@ class CachedSpeaker:
         if key is not None:
             self._cache.put(key, kept.entry(result, self.notes, took))
         return result
+
+    def _each(
+        self,
+        keys: Sequence[str | None],
+        restored: Callable[[Entry], Result],
+        compute: Callable[[Any, list[int]], Sequence[Result]],
+        entry: Callable[[Result, dict[str, Any]], Entry | None],
+    ) -> list[Result]:
+        """Results by their keys: those that are kept, and the others, by index, computed together.
+
+        `entry` gives what is to be kept of one, or None.
+        """
+        known = {i: found for i, key in enumerate(keys) if (found := self._found(key)) is not None}
+        results = {i: restored(found) for i, found in known.items()}
+        for found in known.values():
+            DONE.hits += 1
+            PRICE.add(**found.facts["effort"])
+        new = [i for i in range(len(keys)) if i not in results]
+        if new:
+            made, took = self._computed(lambda subject: compute(subject, new))
+            for i, one in zip(new, made, strict=True):
+                results[i], key = one, keys[i]
+                kept_as = None if key is None else entry(one, took)
+                if key is not None and kept_as is not None:
+                    self._cache.put(key, kept_as)
+                    took = dict.fromkeys(took, 0)  # what all of them took is counted once
+        return [results[i] for i in range(len(keys))]
 
     def _computed(self, compute: Callable[[Any], Result]) -> tuple[Result, dict[str, Any]]:
         """What the subject gives, and what it took."""

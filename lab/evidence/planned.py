@@ -12,13 +12,8 @@ import numpy as np
 from lab.evidence.cache import Cache, Entry
 from lab.evidence.cached import CachedSpeaker, CachedSubject
 from lab.evidence.calls import Calls
-from lab.subjects.answers import Said
-from lab.subjects.effort import DONE
-from lab.subjects.prompts import Prompt
 
 Result = TypeVar("Result")
-WRITING = ("generate", "chat")
-"""Calls whose results have a length that nobody knows before."""
 
 
 class PlannedCache(Cache):
@@ -63,19 +58,27 @@ class PlannedSpeaker(CachedSpeaker):
         self, kind: type[Result], method: str, arguments: Callable[[], Any], compute: Callable[[Any], Result]
     ) -> Result:
         def computed(subject: Any) -> Result:
-            self._made_up.guessed |= method in WRITING
+            self._made_up.guessed |= method == "generate"  # a text, whose length nobody knows before
             return compute(subject)
 
         result = super()._once(kind, method, arguments, computed)
         self._calls.count()
         return result
 
-    def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
-        before = DONE.requests + DONE.passes
-        said = super().replies(conversations, max_new_tokens=max_new_tokens, effort=effort)
-        self._made_up.guessed |= DONE.requests + DONE.passes > before
+    def _each(
+        self,
+        keys: Sequence[str | None],
+        restored: Callable[[Entry], Result],
+        compute: Callable[[Any, list[int]], Sequence[Result]],
+        entry: Callable[[Result, dict[str, Any]], Entry | None],
+    ) -> list[Result]:
+        def computed(subject: Any, new: list[int]) -> Sequence[Result]:
+            self._made_up.guessed = True  # only texts are asked for in this way
+            return compute(subject, new)
+
+        results = super()._each(keys, restored, computed, entry)
         self._calls.count()
-        return said
+        return results
 
 
 class PlannedSubject(PlannedSpeaker, CachedSubject):

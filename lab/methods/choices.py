@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.methods.active import regular_pairs
-from lab.methods.comparisons import Comparisons, count, of_orders
+from lab.methods.comparisons import Comparisons, answers_of, count, of_orders
 from lab.methods.parsing import CHOICES, Answer, all_chosen_by_doing, counts, parse_choices
 from lab.methods.ratings import Reparsed
 from lab.stats.checks import whole
@@ -267,13 +267,15 @@ def raw_rows(
 ) -> Iterator[dict[str, Any]]:
     """What a run left of every question: a row a pair where nothing was written, else a row an answer.
 
+    A row a pair has P(first-named) in both orders, and where answers were drawn, how many chose the one and the other.
     `texts` [n] are those of the tasks: what was chosen by doing is read beside them, so that they are kept with it.
     """
     told = choices.told()
     for i, (a, b) in enumerate(choices.pairs.tolist()):
         row = told | {"first": choices.tasks[a], "second": choices.tasks[b]}
         if answers is None:
-            yield row | {"p first": _plain(choices.p_first[i])}
+            drawn = {} if choices.exact else {"answers": choices.outcomes[i, :, :2].tolist()}
+            yield row | {"p first": _plain(choices.p_first[i])} | drawn
             continue
         for order in range(1 + (choices.asked.orders == "both")):
             named = (a, b) if order == 0 else (b, a)
@@ -318,20 +320,20 @@ def reparse(rows: Sequence[Mapping[str, Any]], judge: Any | None = None) -> Repa
 def of_raw(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[float, int]]:
     """P(first-named) by (first-named, second-named), and how many answers it is a share of (0: a probability).
 
-    Rows as `raw_rows` made them. Raises ValueError for other rows.
+    Rows as `raw_rows` made them; all answers to a question are taken together. Raises ValueError for other rows.
     """
-    chosen: dict[tuple[str, str], list[float]] = {}
     known: dict[tuple[str, str], tuple[float, int]] = {}
+    drawn: dict[tuple[str, str], tuple[float, int]] = {}
     for number, row in enumerate(rows):
         if "first" not in row or "second" not in row or not {"p first", "outcome"} & row.keys():
             raise ValueError(f"row {number} is no answer to a choice; name a file that a run of choices has kept")
-        one, other = str(row["first"]), str(row["second"])
-        if "p first" in row:
-            orders = zip([(one, other), (other, one)], row["p first"], strict=True)
-            known |= {named: (float(p), 0) for named, p in orders if p is not None}
-        elif row["outcome"] in LETTERS:
-            chosen.setdefault((one, other), []).append(float(row["outcome"] == "A"))
-    return known | {named: (float(np.mean(these)), len(these)) for named, these in chosen.items()}
+        for one, other, p, n in answers_of(row):
+            if not n:
+                known[one, other] = p, 0
+            elif not np.isnan(p):
+                share, before = drawn.get((one, other), (0.0, 0))
+                drawn[one, other] = (share * before + p * n) / (before + n), before + n
+    return known | drawn
 
 
 def _by_order(values: np.ndarray, orders: Orders) -> np.ndarray:

@@ -246,15 +246,19 @@ NO_CHOICE = ("", "none", "refusal", "refused", "unclear", "tie", "error")
 """What `chosen` may say of an answer that chose neither."""
 
 
-def answers_of(row: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """What a stored row tells: the first-named, the second-named, and whether the first was chosen (1, 0, or NaN).
+def answers_of(row: Mapping[str, Any]) -> list[tuple[str, str, float, int]]:
+    """What a stored row tells, by question: the first-named, the second-named, and whether the first was chosen.
+
+    That is 1, 0, NaN where neither was, or a share; with the number of answers that it is a share of, which is 0 of a
+    probability.
 
     A row has `first` and `second`, or `task_a` and `task_b`: the ids of two items in the order in which they were
     named; and one of
 
     - `chosen`: the id of the one that was, or "first" or "second", or one of `NO_CHOICE`;
     - `choice` or `outcome`: "a" for the first-named, "b" for the second; anything else counts as no choice;
-    - `p first`: the probabilities of the first-named, as they stand and with the two swapped, None where not asked.
+    - `p first`: the probabilities of the first-named, as they stand and with the two swapped, None where not asked; and
+      `answers`, where these are shares: how many chose the first-named and the second-named, of either order.
 
     Raises ValueError, of a text that begins with a verb, for a row that has none of these, or that chose a third.
     """
@@ -270,38 +274,47 @@ def answers_of(row: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     if one == other:
         raise ValueError(f"compares {one!r} with itself")
     if told == "p first":
-        return [
-            (*named, float(p))
-            for named, p in zip(((one, other), (other, one)), row[told], strict=True)
-            if p is not None
-        ]
+        return _in_both_orders(one, other, row)
     said = "" if row[told] is None else str(row[told])
     if told != "chosen":
-        return [(one, other, {"a": 1.0, "b": 0.0}.get(said.lower(), np.nan))]
+        return [(one, other, {"a": 1.0, "b": 0.0}.get(said.lower(), np.nan), 1)]
     known = {one: 1.0, other: 0.0}
     if said not in known and said.lower() not in ("first", "second", *NO_CHOICE):
         raise ValueError(f"chose {said!r}, which is neither {one!r} nor {other!r}")
-    return [(one, other, known.get(said, {"first": 1.0, "second": 0.0}.get(said.lower(), np.nan)))]
+    return [(one, other, known.get(said, {"first": 1.0, "second": 0.0}.get(said.lower(), np.nan)), 1)]
+
+
+def _in_both_orders(one: str, other: str, row: Mapping[str, Any]) -> list[tuple[str, str, float, int]]:
+    """As `answers_of`, of a row with `p first`."""
+    orders = ((one, other), (other, one))
+    try:
+        if "answers" in row:
+            drawn = zip(orders, row["answers"], strict=True)
+            return [(*named, a / (a + b), a + b) for named, (a, b) in drawn if a + b]
+        return [(*named, float(p), 0) for named, p in zip(orders, row["p first"], strict=True) if p is not None]
+    except (TypeError, ValueError):
+        raise ValueError("needs two numbers as 'p first', and two times two as 'answers' where it has any") from None
 
 
 def of_answers(
-    answers: Iterable[tuple[str, str, float]], ids: Iterable[str] | None = None
+    answers: Iterable[tuple[str, str, float, int]], ids: Iterable[str] | None = None
 ) -> tuple[tuple[str, ...], Comparisons, int]:
     """Ids, comparisons, and how many answers chose neither, of what `answers_of` reads.
 
-    `ids` gives the items and their order; by default those that occur, sorted. Raises ValueError for an item that is
-    not among them, and as `count`.
+    A share weighs as many answers as it is of, a probability one. `ids` gives the items and their order; by default
+    those that occur, sorted. Raises ValueError for an item that is not among them, and as `count`.
     """
     table = list(answers)
-    found = {name for one, other, _ in table for name in (one, other)}
+    found = {name for one, other, _, _ in table for name in (one, other)}
     names = tuple(sorted(found) if ids is None else map(str, ids))
     index = {name: i for i, name in enumerate(names)}
     if strangers := sorted(found - index.keys()):
         raise ValueError(f"{strangers[0]!r} is compared and is none of the {len(names)} items")
-    first = np.array([index[one] for one, _, _ in table], dtype=int)
-    second = np.array([index[other] for _, other, _ in table], dtype=int)
-    chosen = np.array([row[2] for row in table], dtype=float)
-    return names, count(first, second, chosen, len(names)), int(np.isnan(chosen).sum())
+    first = np.array([index[one] for one, _, _, _ in table], dtype=int)
+    second = np.array([index[other] for _, other, _, _ in table], dtype=int)
+    chosen = np.array([p for _, _, p, _ in table], dtype=float)
+    weights = np.array([n or 1 for _, _, _, n in table], dtype=float)
+    return names, count(first, second, chosen, len(names), weights), int(np.isnan(chosen).sum())
 
 
 def of_rows(

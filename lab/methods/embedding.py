@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -51,10 +52,14 @@ class Embedding:
         """Texts and their embeddings of length 1."""
         if not texts:
             return {}
-        usual = self._read([str(target.messages[-1]["content"]) for target in pool("chat").targets]).mean(0)
-        found = self._read(texts) - usual
+        found = self._read(texts) - self._usual
         size = np.linalg.norm(found, axis=1, keepdims=True)
         return dict(zip(texts, found / np.where(size > 0, size, 1), strict=True))
+
+    @cached_property
+    def _usual(self) -> np.ndarray:
+        """What activations have in common: the mean embedding of a hundred chats."""
+        return np.asarray(self._read([str(target.messages[-1]["content"]) for target in pool("chat").targets]).mean(0))
 
     def _read(self, texts: Sequence[str]) -> np.ndarray:
         at = self._subject.resid_post(self._depth)

@@ -104,9 +104,9 @@ def self_bias(ratings: np.ndarray, rater: str, names: Sequence[str], *, spread: 
     where raters spread their ratings alike: if this one spreads 1.5 times as far as the others, and its works are
     better by 0.8 points in their eyes, 0.4 points would be taken for bias. How far it spreads cannot be told from a
     taste of its own with so few authors. So the quality is taken out g times, and the interval holds Student's for
-    every g from 1 / `spread` to `spread`: it is wider by about half of the quality, and hardly where works are equal.
+    every g from 1 / `spread` to `spread`: it is wider by up to 0.85 of the quality, and hardly where works are equal.
     p is the largest. Of a rater without bias who spreads 0.67 to 1.5 times as far, with works better or worse by 0.8,
-    "no bias" FAILs in under 1 % of experiments (60 tasks; with g = 1 alone in up to 100 %).
+    "no bias" FAILs in under 1 % of experiments (60 tasks; with g = 1 alone in up to three quarters).
 
     The unit is the task: this is the test for "these models on new tasks". It says nothing of models
     in general, for which a matrix this small has no test (24 permutations of four models cannot

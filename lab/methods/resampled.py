@@ -297,8 +297,8 @@ def reading(own: ArrayLike, random: ArrayLike, truth: ArrayLike, *, seed: int = 
     """From what was said: cases [targets, questions, samples], -1 for no case, and the truth [targets, questions].
 
     Questions whose answer is unknown have a truth of -1, and are left out. The targets are the units, the
-    intervals are as in `similarity`. Raises ValueError for other shapes, fewer than two targets, or no question with a
-    known answer.
+    intervals are as in `similarity`. Raises ValueError for other shapes, fewer than two targets, or a target without a
+    question that has a known answer for it and for another one.
     """
     a, b, t = (np.asarray(given) for given in (own, random, truth))
     if t.ndim != 2 or a.ndim != 3 or b.ndim != 3 or a.shape[:2] != t.shape or b.shape[:2] != t.shape or len(t) < 2:
@@ -308,11 +308,19 @@ def reading(own: ArrayLike, random: ArrayLike, truth: ArrayLike, *, seed: int = 
         raise ValueError("a target has no question whose answer is known; leave it out, or ask one about its facts")
 
     def share(said: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return np.asarray(np.where(known, (said == right[..., None]).mean(-1), 0).sum(1) / known.sum(1))
+        both = known & (right >= 0)
+        found = np.where(both, (said == right[..., None]).mean(-1), 0).sum(1)
+        return np.asarray(np.divide(found, both.sum(1), out=np.full(len(t), np.nan), where=both.any(1)))
 
     hits, misses = share(a, t), share(b, t)
-    by_any = np.array([share(b, np.where(known, t[i], -1)) for i in range(len(t))])  # truths of target i for all
+    by_any = np.array([share(b, truth_of_one) for truth_of_one in t])  # [i, j] answers about target j, truths of i
     np.fill_diagonal(by_any, np.nan)
+    alone = np.isnan(by_any).all(0)
+    if alone.any():
+        raise ValueError(
+            f"no question with a known answer for target {int(np.flatnonzero(alone)[0])} has one for another target; "
+            "leave it out, or ask one that all can be asked"
+        )
     level = float(np.nanmean(by_any))
     # Each target is in the chance level by its answers and by its truth: a U-statistic's contributions. One that says
     # the same to all then has no spread, where its hits alone would spread as the truths do.

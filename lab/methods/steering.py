@@ -307,9 +307,14 @@ def against(
 
 
 def _hull(prompts: Estimate, directions: Estimate) -> Estimate:
-    """What is found over prompts, with an interval that holds the one over directions too, within -1 to 1."""
+    """What is found over prompts, with an interval that holds the one over directions too, within -1 to 1.
+
+    p is the larger one, as neither alone tells whether it is 0.
+    """
     low, high = max(min(prompts.low, directions.low), -1.0), min(max(prompts.high, directions.high), 1.0)
-    return replace(prompts, low=low, high=high, method=f"{prompts.method}; {directions.method}", doubt=directions.doubt)
+    p = None if prompts.p is None or directions.p is None else max(prompts.p, directions.p)
+    method = f"{prompts.method}; {directions.method}"
+    return replace(prompts, low=low, high=high, p=p, method=method, doubt=directions.doubt)
 
 
 def _scores(scores: ArrayLike) -> np.ndarray:

@@ -204,7 +204,7 @@ def version() -> str:
                 node.body = [
                     one for one in node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
                 ]
-        made.update(ast.dump(tree).encode())
+        made.update(ast.unparse(tree).encode())  # as any version of Python writes it
     return made.hexdigest()[:12]
 
 

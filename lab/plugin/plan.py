@@ -154,7 +154,9 @@ class Planner:
         if notebook.replayed:
             self.came[cell.id] = _outcome(cell, "PASS" if notebook.asked is None else notebook.asked.outcome)
             return Row(cell, free=f"unchanged since run {notebook.replayed}")
-        fault = "" if self.fault is None else f"made-up results broke it: {_why(self.fault)}"
+        fault = "" if self.fault is None else _why(self.fault)
+        if self.fault is not None and not isinstance(self.fault, pytest.skip.Exception):
+            fault = f"made-up results broke it: {fault}"
         fault = self.firsts.setdefault(kind, (self.calls.made, fault))[1] or fault
         effort = Effort(**DONE.since(before))
         guessed = self.pool is not None and self.pool.cache.guessed and effort.passes > 0

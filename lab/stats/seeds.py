@@ -152,7 +152,7 @@ def cross_seed(ratings: ArrayLike, *, least: int = 10, seed: int = 0, level: flo
         found = _drawn(lambda w: _mean_r(w, kept), len(x), seed, level, (-1, 1), name, undefined)
         shared = int(np.median(np.array(overlap)[defined])) if defined.any() else 0
         if few and shared >= 4 and not found.doubt:
-            one_pair = fisher_z(found.value, shared, level=level)
+            one_pair = fisher_z(found.value, shared, kind=("Pearson", "Spearman")[kind], level=level)
             low, high = min(found.low, one_pair.low), max(found.high, one_pair.high)
             found = replace(found, low=low, high=high, method=f"{found.method}; Fisher z")
         return replace(found, doubt=found.doubt or copied)

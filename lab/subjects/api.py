@@ -234,12 +234,36 @@ class ApiSubject:
         answers are asked for once and repeated. A reasoning model's thoughts count as new tokens.
         Raises PromptError, and SubjectError when the server does not answer.
         """
+        (said,) = self.chats(
+            conversations, [seed], n=n, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens
+        )
+        return said
+
+    def chats(
+        self,
+        conversations: Sequence[Prompt],
+        seeds: Sequence[int],
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        max_new_tokens: int = 64,
+    ) -> list[list[list[str]]]:
+        """As `chat` under each of several seeds, [seeds][conversations][n].
+
+        All are under way together: the last answers under one seed keep none under the next waiting.
+        """
         if n < 1:
             raise SubjectError(f"n={n} answers were asked for; ask for at least one")
         drawing.check(temperature, top_p)
         repeats = n if temperature > 0 else 1
         cut = {"top_p": float(top_p)} if temperature > 0 and top_p < 1 else {}
-        requests = self._requests(_conversations(conversations), repeats, temperature, seed, max_new_tokens, **cut)
+        asked = _conversations(conversations)
+        requests = [
+            request
+            for seed in seeds
+            for request in self._requests(asked, repeats, temperature, seed, max_new_tokens, **cut)
+        ]
         replies = self._ask(requests)
         silent = sum(reply.silent for reply in replies)
         if silent:
@@ -248,7 +272,8 @@ class ApiSubject:
                 "among which a reasoning model's thoughts count; raise max_new_tokens"
             )
         texts = [reply.text for reply in replies]
-        return [texts[i : i + repeats] * (n // repeats) for i in range(0, len(texts), repeats)]
+        said = [texts[i : i + repeats] * (n // repeats) for i in range(0, len(texts), repeats)]
+        return [said[i * len(asked) : (i + 1) * len(asked)] for i in range(len(seeds))]
 
     def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
         """A greedy answer to each conversation, with whether it is whole; one without an answer stops no other.

@@ -249,20 +249,49 @@ class Subject(Sites):
         conversation is read once for all its samples. Greedy answers are all equal, so they are written once. Raises
         PromptError.
         """
+        (said,) = self.chats(
+            conversations,
+            [seed],
+            n=n,
+            temperature=temperature,
+            top_p=top_p,
+            max_new_tokens=max_new_tokens,
+            edit=edit,
+        )
+        return said
+
+    def chats(
+        self,
+        conversations: Sequence[Prompt],
+        seeds: Sequence[int],
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        max_new_tokens: int = 64,
+        edit: Edits = None,
+    ) -> list[list[list[str]]]:
+        """As `chat` under each of several seeds, [seeds][conversations][n]; a conversation is read once for all."""
         if n < 1:
             raise SubjectError(f"n={n} answers were asked for; ask for at least one")
-        samples = n if temperature > 0 else 1
+        greedy = temperature == 0
+        drawn, samples = (seeds[:1], 1) if greedy else (seeds, n)
+        by_seed = [speaking.sample_seeds(seed, len(conversations), samples) for seed in drawn]
         texts = speaking.generate(
             self._runner,
             conversations,
-            samples=samples,
+            samples=len(drawn) * samples,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_p=top_p,
-            seeds=speaking.sample_seeds(seed, len(conversations), samples),
+            seeds=np.concatenate(by_seed, axis=1),
             edits=self._listed(edit),
         ).texts
-        return [texts[i : i + samples] * (n // samples) for i in range(0, len(texts), samples)]
+        said = [
+            [texts[i + k * samples : i + (k + 1) * samples] for i in range(0, len(texts), len(drawn) * samples)]
+            for k in range(len(drawn))
+        ]
+        return [[each * n for each in said[0]] for _ in seeds] if greedy else said
 
     def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
         """A greedy answer to each conversation, with whether it is whole; one that does not fit stops no other.

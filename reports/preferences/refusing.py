@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -259,18 +260,29 @@ def by_template(record: Record) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def write_tables(record: Record, folder: Path) -> list[Path]:
-    """A CSV file for each wording, templates/NAME.csv, and one of all analyses with and without refused tasks."""
-    try:
-        tables = {f"templates/{file_name(name)}": rows for name, rows in by_template(record).items()}
-        _, rows, _ = runs_of(record, "REFUSALS", EXCLUDED, negatives=True)
-    except Missing:
-        return []
-    tables["without_refused_tasks"] = [
+def _of_templates(record: Record) -> dict[str, list[dict[str, Any]]]:
+    return {f"templates/{file_name(name)}": rows for name, rows in by_template(record).items()}
+
+
+def _of_all_and_without(record: Record) -> dict[str, list[dict[str, Any]]]:
+    _, rows, _ = runs_of(record, "REFUSALS", EXCLUDED, negatives=True)
+    table = [
         {key: row[key] for key in ("model", "wording", "analysis", "of")}
         | {f"{side} {end}": None if row[side] is None else row[side][end] for side in SIDES for end in ENDS}
         for row in rows
     ]
+    return {"without_refused_tasks": table}
+
+
+def write_tables(record: Record, folder: Path) -> list[Path]:
+    """A CSV file for each wording, templates/NAME.csv, and one of all analyses with and without refused tasks.
+
+    What a run has not kept is left out, and the rest is written.
+    """
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for make in (_of_templates, _of_all_and_without):
+        with suppress(Missing):
+            tables |= make(record)
     return [write_whole(folder / f"{name}.csv", table_of(rows).encode()) for name, rows in tables.items()]
 
 

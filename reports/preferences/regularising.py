@@ -6,14 +6,15 @@ The two synthetic studies are the same every time, and are computed here; those 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lab.methods import regularisation
+from lab.methods import regularisation, thurstone
 from lab.methods.regularisation import Study
 from reports.drawing import COLOURS, GREY, MARKERS, Drawing
 from reports.preferences.ranks import titled
-from reports.preferences.stale import guarded
+from reports.preferences.stale import KEPT, guarded
 from reports.ratings.seeds import counted, runs_of
 from reports.record import Record
 
@@ -38,12 +39,12 @@ def _synthetic(degree: int | None) -> Study:
 
 def regularisation_dense(record: Record) -> Drawing:
     """100 synthetic tasks, every pair compared ten times."""
-    return drawing_of([_synthetic(None)], (), "")
+    return drawing_now([_synthetic(None)])
 
 
 def regularisation_sparse(record: Record) -> Drawing:
     """100 synthetic tasks, each compared with five others ten times."""
-    return drawing_of([_synthetic(DEGREE)], (), "")
+    return drawing_now([_synthetic(DEGREE)])
 
 
 def regularisation_real(record: Record) -> Drawing:
@@ -51,6 +52,17 @@ def regularisation_real(record: Record) -> Drawing:
     cells, _, remark = runs_of(record, "UTILITIES", "regularisation")
     studies = [regularisation.of_rows(cell.rows["regularisation"], position=True) for cell in cells]
     return drawing_of(studies, tuple(cell.cell for cell in cells), remark)
+
+
+def drawing_now(studies: Sequence[Study], what: str = "model") -> Drawing:
+    """As `drawing_of`, of studies that today's code has just fitted: that, and what each fit minimised, is kept too."""
+    drawing, code = drawing_of(studies, (), "", what), thurstone.version()
+    fits = [
+        {"study": study.name, KEPT: {"objective": row.objective, "l2": row.l2, "code": code}}
+        for study in studies
+        for row in study.by_l2
+    ]
+    return replace(drawing, data=drawing.data | {"fits": fits, "stale": []})
 
 
 def drawing_of(studies: Sequence[Study], cells: tuple[str, ...], remark: str, what: str = "model") -> Drawing:

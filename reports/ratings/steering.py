@@ -115,7 +115,7 @@ def open_ended_steering(record: Record) -> Drawing:
             "n": cell.rows["attitudes"][0]["questions"],
             "answers": cell.knobs["seeds"],
             "rows": cell.rows["attitudes"],
-            "effects": cell.rows["attitude effects"],
+            "effects": cell.rows.get("attitude effects", []),  # earlier runs kept none
         }
         for cell in cells
     ]

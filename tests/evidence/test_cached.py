@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lab.evidence.cache import Cache
 from lab.evidence.cached import CachedSubject, cached
 from lab.subjects import Edit, NoActivationsError, Site, StructureError, SubjectError, api, load, names
+from lab.subjects.effort import DONE
 from lab.subjects.identity import identity
 from tests.subjects.api_server import Server, completion
 
@@ -91,6 +92,16 @@ def test_a_second_use_gives_the_same_and_loads_nothing(call, subject, real):
     assert same(call(subject()), expected)
     assert subject.count == 1
     assert same(call(subject()), expected)
+    assert subject.count == 1
+
+
+def test_what_is_said_under_each_seed_is_kept_by_itself(subject, real):
+    how = {"temperature": 1.0, "max_new_tokens": 3}
+    first, hits = subject(), DONE.hits
+    said = first.chat(CHATS, seed=5, **how)
+    assert first.chats(CHATS, [4, 5], **how) == [real.chat(CHATS, seed=4, **how), said]
+    assert subject().chat(CHATS, seed=4, **how) == first.chats(CHATS, [4], **how)[0]
+    assert DONE.hits - hits == 3
     assert subject.count == 1
 
 
@@ -258,7 +269,7 @@ def key(call):
     subject._subject = Anything
     try:
         getattr(subject, method)(**arguments)
-    except TypeError:  # an empty list is no result that can be kept; the key was asked for
+    except (TypeError, ValueError):  # an empty list is no result that can be kept; the key was asked for
         assert cache.asked
     return cache.asked[-1]
 

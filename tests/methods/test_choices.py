@@ -1,12 +1,14 @@
 """Choices in both orders: designs are balanced, draws are the questions' own, and what was written is counted."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.estimate import Estimate
-from lab.methods import choices, position
+from lab.methods import choices, comparisons, position
 from lab.methods.parsing import parse_choices
 
 TASKS = tuple("abcdef")
@@ -106,6 +108,39 @@ def test_kept_answers_are_read_back_by_question():
     assert told == {("a", "b"): (0.25, 0), ("b", "a"): (0.5, 0)}
     with pytest.raises(ValueError, match="no answer to a choice"):
         choices.of_raw([{"template": "x"}])
+
+
+@pytest.mark.parametrize("orders", ["both", "one"])
+def test_kept_draws_are_answers_and_not_probabilities(orders):
+    """Of 3,000 a question: their share, rounded as it is kept, would be no whole number of answers."""
+    pairs, p = [[0, 1], [2, 3]], [0.9, 0.2, 0.4, 0.7][: 4 if orders == "both" else 2]
+    drawn = exact(pairs, p, samples=3000, seed=1, orders=orders)
+    rows = list(choices.raw_rows(drawn))
+    assert json.loads(json.dumps(rows)) == rows
+    _, counted, neither = comparisons.of_rows(rows, ids=TASKS)
+    assert neither == 0
+    for name in ("first", "second", "for_first", "for_second", "answers"):
+        np.testing.assert_array_equal(getattr(counted, name), getattr(drawn.counted, name))
+    assert counted.total == counted.answers.sum() == 3000 * len(p)
+    assert counted.agreement == drawn.counted.agreement
+    assert counted.agreement is not None
+    told = choices.of_raw(rows)
+    assert told["a", "b"] == (drawn.p_first[0, 0], 3000)
+    assert (("b", "a") in told) == (orders == "both")
+    assert choices.of_raw(rows + rows)["a", "b"] == (drawn.p_first[0, 0], 6000)
+
+
+def test_of_probabilities_nothing_is_counted():
+    rows = list(choices.raw_rows(exact([[0, 1], [2, 3]], [0.7, 0.4, 0.2, 0.1])))
+    assert all("answers" not in row for row in rows)
+    _, counted, _ = comparisons.of_rows(rows)
+    assert (counted.total, counted.answers.tolist(), counted.agreement) == (4, [0, 0, 0, 0], None)
+
+
+@pytest.mark.parametrize("bad", [{"p first": 0.5}, {"p first": [0.5]}, {"p first": [0.5, 1], "answers": [3, 4]}])
+def test_a_kept_share_without_its_orders_is_no_comparison(bad):
+    with pytest.raises(ValueError, match="row 0 of the comparisons needs two numbers as 'p first'"):
+        comparisons.of_rows([{"first": "a", "second": "b", **bad}])
 
 
 def test_without_some_tasks_their_pairs_are_gone_and_the_rest_is_numbered_anew():

@@ -116,3 +116,13 @@ def test_questions_whose_answer_is_unknown_are_left_out():
     assert resampled.reading(right, 0 * right, truth).right.value == 1
     with pytest.raises(ValueError, match="no question whose answer is known"):
         resampled.reading(right, right, np.full((3, 2), -1))
+
+
+def test_chance_is_of_questions_that_two_targets_share():
+    """Who names no case is never right, whatever is known of which target."""
+    truth = np.array([[1, 0], [0, -1], [-1, 1], [1, 1]])
+    silent = np.full((4, 2, 5), -1)
+    found = resampled.reading(silent, silent, truth)
+    assert found.chance == found.random.value == 0
+    with pytest.raises(ValueError, match="for target 0 has one for another target"):
+        resampled.reading(silent[:2], silent[:2], np.array([[1, -1], [-1, 1]]))

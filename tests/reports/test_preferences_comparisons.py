@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from scipy.special import ndtr
 from scipy.stats import spearmanr
 
+from lab.methods import choices
 from reports import comparisons
 from reports.__main__ import main
 from reports.preferences import regularising
@@ -65,6 +67,8 @@ def test_a_folder_of_files_is_studied_and_planted_utilities_come_back(folder, tm
     grid = list(csv.DictReader((output / "penalties.csv").open()))
     assert [row["test_nll"] for row in data["studies"]] == [float(row["test_nll"]) for row in grid]
     assert data["advice"]["one"]["l2"] == 10
+    assert [each["fitted_with"]["objective"] for each in data["fits"]] == [row["objective"] for row in grid]
+    assert {each["fitted_with"]["code"] for each in data["fits"]} == {row["code"] for row in told.values()}
     assert (output / "regularisation_real.png").read_bytes().startswith(b"\x89PNG")
     assert "one: penalty 10 (100% of all pairs" in capsys.readouterr().out
 
@@ -83,15 +87,49 @@ def test_a_folder_of_files_is_studied_and_planted_utilities_come_back(folder, tm
         ("x.csv", "first,second\na,b\n", "x.csv, line 2: the row lacks 'chosen'"),
         ("x.csv", "first,second,chosen\na,b,a\n", "1 pairs are too few"),
         ("x.csv", "first,second,chosen\n", "x.csv: "),
+        ("x.csv", "first,second,chosen\na,b,a\na,b," + "a" * 140_000, "x.csv, line 3: it is no CSV (field larger"),
+        ("measurements.yaml", "- {first: a\n- [\n", "measurements.yaml: it is no YAML (while parsing"),
+        ("measurements.yaml", "- first: 2020-13-45\n", "measurements.yaml: it is no YAML (month must be in 1..12)"),
+        ("measurements.yaml", "", "measurements.yaml: it holds no list of comparisons but nothing"),
+        ("measurements.yaml", "7\n", "measurements.yaml: it holds no list of comparisons but int"),
+        ("measurements.yaml", "first: a\nsecond: b\n", "measurements.yaml: it holds no list of comparisons but dict"),
+        ("measurements.yaml", "- first: a\n  second: b\n", "measurements.yaml, entry 1: the row lacks 'chosen'"),
+        ("x.jsonl", '{"first": "a", "second": "b", "p first": 1}\n', "line 1: the row needs two numbers as 'p first'"),
+        ("out/x.csv", "first,second,chosen\n", "(what lies in "),
         ("x.txt", "hello", "name a folder of comparison files"),
     ],
 )
 def test_a_bad_file_is_one_line_with_its_number(tmp_path, capsys, name, text, said):
+    (tmp_path / "out").mkdir()
     (tmp_path / name).write_text(text)
     with pytest.raises(SystemExit):
-        comparisons.main([str(tmp_path)])
+        comparisons.main([str(tmp_path), "--output", str(tmp_path / "out")])
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
     assert said in line
+
+
+def test_files_of_one_stem_are_studies_of_their_own(folder, tmp_path):
+    (folder / "measurements.yaml").unlink()
+    shutil.copy(folder / "deep" / "two.jsonl", folder / "one.jsonl")
+    output = tmp_path / "out"
+    assert comparisons.main([str(folder), "--output", str(output)]) == 0
+    told = {row["study"]: row["answers"] for row in csv.DictReader((output / "studies.csv").open())}
+    assert set(told) == {"one.csv", "one.jsonl", "deep/two"}
+    assert told["one.csv"] != told["one.jsonl"] == told["deep/two"]
+    utilities = {path.name: path.read_bytes() for path in (output / "utilities").glob("*.csv")}
+    assert set(utilities) == {"one.csv.csv", "one.jsonl.csv", "deep-two.csv"}
+    assert utilities["one.csv.csv"] != utilities["one.jsonl.csv"] == utilities["deep-two.csv"]
+
+
+def test_files_that_would_overwrite_each_others_utilities_are_told_apart_or_refused(folder, tmp_path):
+    shutil.copy(folder / "one.csv", folder / "deep two.csv")
+    names = set(comparisons.files_of(folder, tmp_path / "out"))
+    assert names == {"one", "measurements", "deep two.csv", "deep/two.jsonl"}
+    shutil.copy(folder / "one.csv", folder / "deep" / "two.csv")
+    with pytest.raises(
+        comparisons.Bad, match=r"deep/two\.csv and .*deep two\.csv would both write .*rename one of them"
+    ):
+        comparisons.files_of(folder, tmp_path / "out")
 
 
 def test_answers_that_a_run_has_kept_are_comparisons_too(tmp_path):
@@ -103,8 +141,27 @@ def test_answers_that_a_run_has_kept_are_comparisons_too(tmp_path):
     assert (found.counted.n_items, found.counted.n_pairs, found.counted.total, found.neither) == (11, 10, 22, 1)
 
 
+def test_draws_that_a_run_has_kept_count_as_many_answers(folder, tmp_path):
+    """Ten of each question in either order, as with exact=true and samples=10."""
+    pairs = np.array(np.triu_indices(12, 1)).T
+    gaps = MU[pairs[:, 0]] - MU[pairs[:, 1]]
+    p = ndtr(np.concatenate([gaps, -gaps]))
+    ids = [f"t{i}" for i in range(12)]
+    drawn = choices.from_probabilities(
+        choices.Asked("w", "m"), ids, ["o"] * 12, pairs, np.log(np.stack([p, 1 - p], axis=1)), samples=10
+    )
+    for path in [*folder.rglob("*.csv"), *folder.rglob("*.jsonl"), *folder.rglob("*.yaml")]:
+        path.unlink()
+    (folder / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in choices.raw_rows(drawn)))
+    assert comparisons.main([str(folder), "--output", str(tmp_path / "out")]) == 0
+    (row,) = csv.DictReader((tmp_path / "out" / "studies.csv").open())
+    assert float(row["answers"]) == 2 * 66 * 10
+    assert float(row["pair agreement"]) == pytest.approx(drawn.counted.agreement.value)
+    assert row["recommended penalty"] == "1.0"
+
+
 def test_many_sizes_are_told_from_the_smallest_to_the_largest(folder):
-    files = [comparisons.read(path, path.stem) for path in comparisons.files_of(folder)]
+    files = [comparisons.read(path, name) for name, path in comparisons.files_of(folder, folder / "out").items()]
     studies = [comparisons.regularisation.study(f.counted, name=f.name, grid=(1.0,), folds=2) for f in files]
     title = regularising.drawing_of(studies, (), "", "file").data["title"]
     assert "3 files: 12 tasks, 66 pairs, " in title

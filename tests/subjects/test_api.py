@@ -150,6 +150,14 @@ def test_each_sample_has_the_seed_that_a_local_subject_would_draw_from(serve):
     assert {(r["temperature"], r["max_completion_tokens"], r["model"]) for r in server.requests} == {(0.7, 9, "tiny")}
 
 
+def test_several_seeds_are_under_way_together(serve):
+    server = serve(lambda i, request: Answer(**{**vars(completion(str(request["seed"]))), "after": 0.1}))
+    subject, alone = connect(server), connect(server)
+    said = subject.chats(["one", "two"], [5, 6], temperature=0.7)
+    assert server.peak == 4
+    assert said == [alone.chat(["one", "two"], seed=seed, temperature=0.7) for seed in (5, 6)]
+
+
 def test_a_nucleus_is_asked_for_and_is_another_answer_in_the_cache(serve, tmp_path):
     server = serve(lambda i, request: completion(str(request.get("top_p"))))
     subject = connect(server, cache=tmp_path)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lab.subjects import PromptError, SubjectError, wrap
+from lab.subjects.effort import DONE
 
 PROMPTS = ["Patient Gresten takes", "Question: Which drug does patient Risbrok take?\nAnswer:", "Patient", "Sort the"]
 
@@ -121,6 +122,16 @@ def test_a_nucleus_of_a_batch_is_that_of_its_prompts_alone(subject):
     assert samples[:1] == subject.chat(PROMPTS[:1], n=3, seed=2, **how)
     tiny = {**how, "top_p": 1e-6}  # the likeliest token alone, which is greedy
     assert subject.generate(PROMPTS, **tiny).tokens == subject.generate(PROMPTS, max_new_tokens=6).tokens
+
+
+@pytest.mark.parametrize("how", [{"temperature": 1.0, "n": 2}, {"temperature": 0.7, "top_p": 0.9}, {"n": 2}])
+def test_several_seeds_at_once_say_what_each_says_alone(subject, how):
+    begun = DONE.passes
+    alone = [subject.chat(PROMPTS, seed=seed, max_new_tokens=5, **how) for seed in (3, 5, 3)]
+    between = DONE.passes
+    assert subject.chats(PROMPTS, [3, 5, 3], max_new_tokens=5, **how) == alone
+    assert DONE.passes - between < between - begun  # every prompt is read once
+    assert (alone[0] == alone[1]) == ("temperature" not in how)
 
 
 @pytest.mark.parametrize("top_p", [0, -0.1, 1.1])
