@@ -220,7 +220,7 @@ def without_refused_tasks(record: Record) -> Drawing:
             ax.set_yticks(range(len(names)), names, fontsize=6)
             ax.set_ylim(len(names) - 0.5, -0.5)
             ax.axvline(0, color=GREY, linewidth=0.8)
-            ax.set_title(f"{model} ({sizes[model]})", loc="left")
+            ax.set_title(f"{model} ({sizes[model]})", loc="right")  # over the names, which take half of the width
             if k == 0:
                 for key, marker, colour in (("all tasks", "o", DONE), ("without refused", "^", REFUSED)):
                     ax.plot([], [], marker, color=colour, label=key)
