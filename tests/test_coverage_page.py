@@ -1,10 +1,8 @@
 """docs/coverage.md names only tests that are there."""
 
-import ast
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.named import ROOT, functions
 
 
 def test_every_test_that_is_named_exists():
@@ -16,8 +14,7 @@ def test_every_test_that_is_named_exists():
             if not file.startswith("tests/") or not name:
                 continue
             told += 1
-            tree = ast.parse((ROOT / file).read_text())
-            if name not in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}:
+            if name not in functions(file):
                 missing.append(f"{file}::{name}")
     assert told > 100
     assert missing == []

@@ -65,11 +65,6 @@ class Comparisons:
         """Share of all pairs of items that were compared."""
         return self.n_pairs / (self.n_items * (self.n_items - 1) / 2)
 
-    @property
-    def answers_per_pair(self) -> float:
-        """Weight of the answers to a compared pair, on average."""
-        return self.total / self.n_pairs
-
     @cached_property
     def compared(self) -> np.ndarray:
         """[items] whether an item was compared at all."""

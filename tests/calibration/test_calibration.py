@@ -1,6 +1,5 @@
 """A fast part of `make calibration`: no rule is plainly wrong, and the page names only what is there."""
 
-import ast
 import json
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.calibration.planted import as_wanted
 from tests.calibration.power import CURVES, run
 from tests.calibration.rules import RULES
 from tests.calibration.simulate import CEILING, Count, Rule, simulate
+from tests.named import functions
 
 ROOT = Path(__file__).parents[2]
 RUNS = 40
@@ -54,10 +54,7 @@ def test_a_large_effect_is_found_and_none_is_not(curve):
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.id)
 def test_the_test_that_catches_a_fault_is_there(fault):
     path, _, name = fault.test.partition("::")
-    functions = {
-        node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.FunctionDef)
-    }
-    assert name in functions
+    assert name in functions(path)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Every command in README and docs is run: here, or where it is named; or it needs what a test has not."""
 
-import ast
 import re
 import shlex
 import shutil
@@ -8,6 +7,7 @@ import shutil
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, blocks
+from tests.named import functions
 
 COMMANDS = sorted(
     {command for page in PAGES for block in blocks(page) if block.language == "console" for command in block.commands}
@@ -90,7 +90,4 @@ def test_every_command_is_accounted_for():
 def test_every_test_that_is_named_is_there():
     for name in set(LIKE.values()):
         file, _, test = name.partition("::")
-        tests = {
-            node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef)
-        }
-        assert test in tests, name
+        assert test in functions(file), name
