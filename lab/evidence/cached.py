@@ -158,6 +158,7 @@ class CachedSpeaker:
             )
 
         return self._each(
+            "chat",
             [key_of(seed) for seed in seeds],
             lambda found: kept.restored(list, found),
             lambda subject, new: subject.chats(conversations, [seeds[i] for i in new], **settings, **_given(edit)),
@@ -179,6 +180,7 @@ class CachedSpeaker:
             return said
 
         return self._each(
+            "replies",
             [key_of(conversation) for conversation in conversations],
             lambda found: Said(*found.rows[0]),
             asked,
@@ -213,19 +215,18 @@ class CachedSpeaker:
         arguments: Callable[[], Any],
         compute: Callable[[Any], Result],
     ) -> Result:
-        key = self._key(method, arguments)
-        found = self._found(key)
-        if found is not None:
-            DONE.hits += 1
-            PRICE.add(**found.facts["effort"])
-            return kept.restored(kind, found)
-        result, took = self._computed(compute)
-        if key is not None:
-            self._cache.put(key, kept.entry(result, self.notes, took))
+        (result,) = self._each(
+            method,
+            [self._key(method, arguments)],
+            lambda found: kept.restored(kind, found),
+            lambda subject, _: [compute(subject)],
+            lambda made, took: kept.entry(made, self.notes, took),
+        )
         return result
 
     def _each(
         self,
+        method: str,
         keys: Sequence[str | None],
         restored: Callable[[Entry], Result],
         compute: Callable[[Any, list[int]], Sequence[Result]],

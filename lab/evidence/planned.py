@@ -14,6 +14,8 @@ from lab.evidence.cached import CachedSpeaker, CachedSubject
 from lab.evidence.calls import Calls
 
 Result = TypeVar("Result")
+WRITING = ("generate", "chat", "replies")
+"""Calls whose results have a length that nobody knows before."""
 
 
 class PlannedCache(Cache):
@@ -54,29 +56,19 @@ class PlannedSpeaker(CachedSpeaker):
         super().__init__(name, identity, load, cache)
         self._calls, self._made_up = calls, cache
 
-    def _once(
-        self, kind: type[Result], method: str, arguments: Callable[[], Any], compute: Callable[[Any], Result]
-    ) -> Result:
-        def computed(subject: Any) -> Result:
-            self._made_up.guessed |= method == "generate"  # a text, whose length nobody knows before
-            return compute(subject)
-
-        result = super()._once(kind, method, arguments, computed)
-        self._calls.count()
-        return result
-
     def _each(
         self,
+        method: str,
         keys: Sequence[str | None],
         restored: Callable[[Entry], Result],
         compute: Callable[[Any, list[int]], Sequence[Result]],
         entry: Callable[[Result, dict[str, Any]], Entry | None],
     ) -> list[Result]:
         def computed(subject: Any, new: list[int]) -> Sequence[Result]:
-            self._made_up.guessed = True  # only texts are asked for in this way
+            self._made_up.guessed |= method in WRITING
             return compute(subject, new)
 
-        results = super()._each(keys, restored, computed, entry)
+        results = super()._each(method, keys, restored, computed, entry)
         self._calls.count()
         return results
 
