@@ -39,9 +39,9 @@ gpu: $(READY)
 # refuted claim (1) is a result; anything else that ends pytest ends the plan.
 plan: $(READY)
 	$(BIN)/python -m lab check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest hypotheses/pre_mortems hypotheses/phase_2a hypotheses/phase_2b \
-	  hypotheses/phase_2c -n 2 $(ARGS) || [ $$? -eq 1 ]
-	$(BIN)/python -m reports
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest hypotheses/plan003/pre_mortems hypotheses/plan003/phase_2a hypotheses/plan003/phase_2b \
+	  hypotheses/plan003/phase_2c -n 2 $(ARGS) || [ $$? -eq 1 ]
+	$(BIN)/python -m lab report
 
 # Two workers of one thread each fill two cores.
 test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
@@ -67,7 +67,7 @@ lint: $(READY)
 # One HTML file that opens from disk: by Allure 3 where there is npm, else a page without it; it says which.
 report: $(READY)
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(ALLURE); fi || true
-	$(BIN)/python -m reports html $(ARGS)
+	$(BIN)/python -m lab report html $(ARGS)
 
 ALLURE = $(VENV)/allure/node_modules/.bin/allure
 $(ALLURE): $(READY)
@@ -79,7 +79,7 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
 organisms: $(READY)
-	$(BIN)/python -m lab.organisms train
+	$(BIN)/python -m lab organisms train
 
 # Installs each peer in an environment of its own, about 1.4 GB each; ARGS=--quick tries everything out in a minute.
 bench: $(READY)

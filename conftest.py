@@ -1,13 +1,5 @@
-"""Brings the data sets of fixtures/ to the hypotheses. The plugin itself comes by its entry point."""
+"""Brings the suite's own pytest fixtures: every module that lies in fixtures/. All others come with the plugin."""
 
-pytest_plugins = [  # each before those that import it: pytest rewrites the assertions of what it imports first
-    "fixtures.datasets",
-    "fixtures.templates",
-    "fixtures.ratings",
-    "fixtures.preferences",
-    "fixtures.systems",
-    "fixtures.concepts",
-    "fixtures.oracle",
-    "fixtures.manners",
-    "fixtures.variants",
-]
+from pathlib import Path
+
+pytest_plugins = [f"fixtures.{path.stem}" for path in sorted(Path(__file__).parent.glob("fixtures/[a-z]*.py"))]

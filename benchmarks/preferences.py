@@ -60,7 +60,7 @@ def contenders(told: tuple[Any, Any, Any]) -> dict[str, Callable[[], Any]]:
     import choix
     import numpy as np
 
-    from lab.methods import thurstone
+    from lab.studies.preferences import thurstone
 
     first, second, chosen = told
     winner, loser = np.where(chosen > 0, (first, second), (second, first))
@@ -115,7 +115,7 @@ def large(n_items: int, n_comparisons: int) -> dict[str, Any]:
 
     from scipy.stats import spearmanr
 
-    from lab.methods import active, thurstone
+    from lab.studies.preferences import active, thurstone
 
     mu, told = drawn(n_items, n_comparisons)
     begun = time.perf_counter()

@@ -28,10 +28,10 @@ TEMPLATE = "anchored_precise_1_5"
 
 def asking(folder: Path) -> tuple[Any, Any]:
     """What the fixture `asking` gives, with a cell's notebook: raw answers are written as in a run."""
-    from fixtures.ratings import Asking
-    from lab.evidence import Cell, Journal, Notebook
-    from lab.evidence.cache import Cache
     from lab.plugin.models import SubjectPool
+    from lab.record import Cell, Journal, Notebook
+    from lab.studies.shared.asking import Asking
+    from lab.subjects.cache.store import Cache
 
     pool = SubjectPool({}, Cache(folder / "cache", "off"))
     cell = Cell("BENCH", "BENCH", "c", "p", "m", {}, {}, 0)
@@ -43,7 +43,7 @@ def square(n_tasks: int, seeds: int, exact: bool) -> dict[str, float]:
     import resource
 
     import lab.data
-    from lab.methods import authors
+    from lab.studies.ratings import authors
 
     with tempfile.TemporaryDirectory() as name:
         ask, pool = asking(Path(name))
@@ -125,9 +125,9 @@ def possible(url: str, flight: int, requests: int, body: dict[str, Any]) -> floa
 def served(n_tasks: int, seeds: int, flight: int, latency: float) -> dict[str, float]:
     """Four raters behind a server rate the works of four authors, each answer written: seconds, requests, and CPU."""
     import lab.data
-    from fixtures.ratings import Works
-    from lab.methods import authors
-    from lab.prompts import template
+    from lab.studies.ratings import authors
+    from lab.studies.shared.asking import Works
+    from lab.studies.shared.prompts import template
     from lab.subjects import api
 
     os.environ["OPENAI_API_KEY"] = "none"

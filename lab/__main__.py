@@ -1,38 +1,43 @@
-"""python -m lab check | run | todo | submit | compare | vectors: surroundings, steps of a plan, a cluster, two runs.
+"""lab COMMAND: everything of the laboratory that is not a test run. `lab COMMAND --help` tells the options of one.
 
 check        prints versions; each line is OK or says what to do
-run STEP     runs a step of hypotheses/plan.yaml with the plan's own flags, and keeps what it printed as a text log
-todo PLAN    shows what is to be done in a plan, and does it in the order in which it depends on one another
-submit       runs hypotheses as several jobs of a Slurm cluster, or of this machine
+report       makes tables, figures and pages from the journal; `lab report NAME` makes one of them
 compare A B  what changed between two runs: verdicts, estimates with the interval of their difference, settings
-vectors DIR  shows how long kept concept vectors are beside the activations, and normalises them once
+submit       runs hypotheses as several jobs of a Slurm cluster, or of this machine
+data         lists the data sets; with names, loads them and says how many rows there are
+describe     prints where a model's hook points are, as found by running it
+new DIR      writes a starter project, or copies the pages of a study
 """
 
 from __future__ import annotations
 
 import sys
 
-from lab.commands import check, compare, run, submit, todo, vectors
+from lab.study import merged, named
 
 COMMANDS = {
-    "check": check.main,
-    "run": run.main,
-    "todo": todo.main,
-    "submit": submit.main,
-    "compare": compare.main,
-    "vectors": vectors.main,
+    "check": "lab.commands.check:main",
+    "report": "lab.commands.report:main",
+    "compare": "lab.commands.compare:main",
+    "submit": "lab.commands.submit:main",
+    "data": "lab.commands.data:main",
+    "describe": "lab.commands.describe:main",
+    "new": "lab.commands.new:main",
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
+    commands = COMMANDS | merged("commands")
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
-        print(__doc__)
+        own = ", ".join(name for name in commands if name not in COMMANDS)
+        print(f"{__doc__}\nCommands of the studies, each with --help: {own}.")
         return 0
-    if name not in COMMANDS:
-        print(f"python -m lab: there is no command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+    if name not in commands:
+        print(f"lab: there is no command {name!r}; there are {', '.join(commands)}", file=sys.stderr)
         return 2
-    return COMMANDS[name](rest)
+    status: int = named(commands[name])(rest)
+    return status
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
     "name",
     [
         "lab.estimate",
-        "lab.prompts.rubrics",
+        "lab.judging.rubrics",
         "lab.subjects.options",
         *(
             f"lab.stats.{name}"
@@ -30,17 +30,17 @@ import pytest
                 "consistency",
             )
         ),
-        "reports.log",
-        "lab.evidence.cards",
-        "lab.methods.activation_compare",
-        "lab.methods.divergence",
-        "lab.methods.health",
-        "lab.methods.judging",
-        "lab.methods.offline",
-        "lab.methods.parsing",
-        "lab.methods.regularisation",
-        "lab.methods.similarity",
-        "lab.prompts.refusals",
+        "lab.views.log",
+        "lab.views.cards",
+        "lab.studies.activations.activation_compare",
+        "lab.studies.activations.divergence",
+        "lab.stats.health",
+        "lab.judging.judges",
+        "lab.judging.offline",
+        "lab.studies.shared.parsing",
+        "lab.studies.preferences.regularisation",
+        "lab.studies.activations.similarity",
+        "lab.judging.refusals",
     ],
 )
 def test_examples_print_what_they_say(name):

@@ -51,7 +51,7 @@ def test_each_command_is_one_that_we_have(line):
 def test_the_local_command_of_the_page_runs(suite, capfd):  # noqa: F811
     """As it stands, on a suite of a second: what comes after -- is ours."""
     text = (ROOT / "docs" / "clusters.md").read_text()
-    (line,) = [line for line in text.splitlines() if line.startswith("python -m lab submit") and "--local" in line]
+    (line,) = [line for line in text.splitlines() if line.startswith("lab submit") and "--local" in line]
     words = shlex.split(line)[3:]
     status = main([*words[: words.index("--") + 1], *QUICK, "-k", "ordinary"])
     assert status == 0

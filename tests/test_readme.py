@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.organisms import controls, names
+from lab.studies.clinic import controls, names
 
 ROOT = Path(__file__).parents[1]
 

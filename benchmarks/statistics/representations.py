@@ -22,7 +22,7 @@ def sides(n: int, p: int, q: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ridge_map(quick: bool) -> Case:
-    from lab.methods.similarity import ridge_correlation
+    from lab.studies.activations.similarity import ridge_correlation
 
     n, permutations, tried = (1200, 100, 4) if quick else (4800, 100, 10)
     x, y = sides(n, 64, 64)
@@ -55,7 +55,7 @@ def ridge_map(quick: bool) -> Case:
 
 
 def cca(quick: bool) -> Case:
-    from lab.methods.representations import components
+    from lab.studies.activations.representations import components
 
     n, d = (500, 20) if quick else (1000, 40)
     x, y = sides(n, d, d)
@@ -84,7 +84,7 @@ def _cancorr(x: np.ndarray, y: np.ndarray) -> Call:
 
 
 def svcca(quick: bool) -> Case:
-    from lab.methods.representations import components
+    from lab.studies.activations.representations import components
 
     n, p, q = (500, 128, 128) if quick else (1000, 768, 768)
     x, y = sides(n, p, q)
@@ -112,7 +112,7 @@ def svcca(quick: bool) -> Case:
 
 
 def cka(quick: bool) -> Case:
-    from lab.methods.similarity import cka
+    from lab.studies.activations.similarity import cka
 
     n, d, permutations, tried = (300, 64, 1000, 20) if quick else (1000, 768, 10_000, 50)
     x, y = sides(n, d, d)
@@ -145,7 +145,7 @@ def cka(quick: bool) -> Case:
 
 
 def mutual_knn(quick: bool) -> Case:
-    from lab.methods.similarity import mutual_knn
+    from lab.studies.activations.similarity import mutual_knn
 
     n, d, permutations, tried = (300, 64, 1000, 20) if quick else (1000, 768, 10_000, 50)
     x, y = sides(n, d, d)
@@ -178,7 +178,7 @@ def mutual_knn(quick: bool) -> Case:
 
 
 def mutual_knn_score(quick: bool) -> Case:
-    from lab.methods.representations import neighbours
+    from lab.studies.activations.representations import neighbours
 
     n, d = (300, 64) if quick else (1000, 768)
     x, y = sides(n, d, d)
@@ -200,7 +200,7 @@ def mutual_knn_score(quick: bool) -> Case:
 
 
 def procrustes(quick: bool) -> Case:
-    from lab.methods.representations import KINDS
+    from lab.studies.activations.representations import KINDS
 
     n, d = (300, 64) if quick else (1000, 256)
     x, y = sides(n, d, d)
@@ -218,7 +218,7 @@ def procrustes(quick: bool) -> Case:
 
 
 def procrustes_null(quick: bool) -> Case:
-    from lab.methods.similarity import procrustes
+    from lab.studies.activations.similarity import procrustes
 
     n, d, tried = (300, 64, 10) if quick else (1000, 256, 5)
     x, y = sides(n, d, d)
@@ -243,7 +243,7 @@ def procrustes_null(quick: bool) -> Case:
 
 
 def rsa(quick: bool) -> Case:
-    from lab.methods.representations import distances
+    from lab.studies.activations.representations import distances
 
     n, d = (300, 64) if quick else (1000, 256)
     x, y = sides(n, d, d)
@@ -262,7 +262,7 @@ def rsa(quick: bool) -> Case:
 
 
 def rsa_null(quick: bool) -> Case:
-    from lab.methods.similarity import rsa
+    from lab.studies.activations.similarity import rsa
 
     n, d, permutations, tried = (150, 64, 1000, 20) if quick else (500, 256, 1000, 10)
     x, y = sides(n, d, d)
@@ -309,7 +309,7 @@ def _auroc(y: np.ndarray, scores: np.ndarray) -> float:
 
 
 def logistic_probe(quick: bool) -> Case:
-    from lab.methods.probing import logistic
+    from lab.studies.activations.probing import logistic
 
     n, d = (500, 64) if quick else (2000, 768)
     x, y = labelled(n, d)
@@ -342,7 +342,7 @@ def _ridge_probe() -> Any:
 
 
 def ridge_probe(quick: bool) -> Case:
-    from lab.methods.probing import ridge
+    from lab.studies.activations.probing import ridge
 
     n, d = (500, 64) if quick else (2000, 768)
     x, y = labelled(n, d)
@@ -362,7 +362,7 @@ def ridge_probe(quick: bool) -> Case:
 
 
 def ridge_null(quick: bool) -> Case:
-    from lab.methods.probing import ridge
+    from lab.studies.activations.probing import ridge
 
     (n, d), tried = ((500, 64) if quick else (2000, 768)), 4
     x, y = labelled(n, d)

@@ -6,8 +6,8 @@ the bar of 0.5 by one point, which is the least that a score can say. It is also
 deny: where none of them has scores that differ at all, the variance could still be 0.44.
 """
 
-from lab.methods import resampled
 from lab.plugin import experiment
+from lab.studies.oracle import resampled
 
 
 @experiment(

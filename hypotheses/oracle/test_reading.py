@@ -10,8 +10,8 @@ chance, to within half of the bar.
 
 import pytest
 
-from lab.methods import resampled
 from lab.plugin import experiment
+from lab.studies.oracle import resampled
 
 GUESSED = 1 / 3
 

@@ -11,8 +11,8 @@ A published oracle, 100 targets x 10 questions x 10 answers (docs/oracle.md):
         --lab-set judge=openai:gpt-5-mini
 """
 
-from lab.methods import resampled
 from lab.plugin import experiment
+from lab.studies.oracle import resampled
 
 
 @experiment(

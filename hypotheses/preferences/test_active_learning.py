@@ -6,8 +6,8 @@ interrupted loop goes on where it was: what a round found is in the journal befo
 """
 
 from lab.estimate import worst
-from lab.methods import active, utilities
 from lab.plugin import experiment
+from lab.studies.preferences import active, utilities
 
 
 @experiment(

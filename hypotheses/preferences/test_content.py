@@ -5,8 +5,8 @@ is from one half when its two orders are averaged, and whether utilities (Bradle
 order) foretell which of a pair that they have not seen is preferred.
 """
 
-from lab.methods import position
 from lab.plugin import experiment
+from lab.studies.preferences import position
 
 
 @experiment(

@@ -6,8 +6,8 @@ or a model's name; "again" asks the model of this run once more, under another s
     pytest hypotheses/preferences -k DRIFT --lab-set exact=false --lab-set earlier=results/raw/DRIFT/.../now.jsonl
 """
 
-from lab.methods import position
 from lab.plugin import experiment
+from lab.studies.preferences import position
 
 AGAIN = "again"
 

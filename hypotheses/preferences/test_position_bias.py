@@ -7,8 +7,8 @@ swap is not: it decides nothing, and stands here beside the share of answers tha
 
 import numpy as np
 
-from lab.methods import position
 from lab.plugin import experiment
+from lab.studies.preferences import position
 
 
 @experiment(

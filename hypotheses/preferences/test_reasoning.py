@@ -4,8 +4,8 @@ The same pairs in both orders, once with the letter at once and once with a reas
 Some pairs are asked many times over, in either order, as one would to look at a single surprising choice.
 """
 
-from lab.methods import position
 from lab.plugin import experiment
+from lab.studies.preferences import position
 
 
 @experiment(

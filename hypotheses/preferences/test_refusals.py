@@ -6,8 +6,8 @@ were asked in one order can decide nothing here: a bias for a place then goes in
 very correlation.
 """
 
-from lab.methods import refusals, utilities
 from lab.plugin import experiment
+from lab.studies.preferences import refusals, utilities
 
 
 @experiment(

@@ -5,8 +5,8 @@ Thurstone's model is fitted to pairs in both orders with a term for position, an
 are held out: a scale that is there foretells them better than the two places alone do.
 """
 
-from lab.methods import regularisation, utilities, wordings
 from lab.plugin import experiment
+from lab.studies.preferences import regularisation, utilities, wordings
 
 
 @experiment(

@@ -6,9 +6,9 @@ alike too, to a thousandth of one half, so that each wording has to move choices
 """
 
 from lab.estimate import worst
-from lab.methods import position, utilities
-from lab.methods import wordings as ways
 from lab.plugin import experiment
+from lab.studies.preferences import position, utilities
+from lab.studies.preferences import wordings as ways
 
 
 @experiment(

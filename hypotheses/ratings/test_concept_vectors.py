@@ -11,9 +11,9 @@ coefficient 0.5 is a perturbation of half of it. Beside each sweep stand random 
 """
 
 from lab.estimate import worst
-from lab.methods import concepts as method
-from lab.methods import steering
 from lab.plugin import experiment
+from lab.studies.ratings import concepts as method
+from lab.studies.shared import steering
 
 
 @experiment(

@@ -14,8 +14,9 @@ random directions as long as its vector.
 """
 
 from lab.estimate import worst
-from lab.methods import attitudes, steering
 from lab.plugin import experiment
+from lab.studies.ratings import attitudes
+from lab.studies.shared import steering
 
 SAME_WORK = "it was trained to do as much work for who hates the tasks as for who loves them"
 

@@ -12,8 +12,8 @@ seed by seed.
 
 import numpy as np
 
-from lab.methods import stability
 from lab.plugin import experiment
+from lab.studies.ratings import stability
 
 
 @experiment(

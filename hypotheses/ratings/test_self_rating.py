@@ -14,8 +14,8 @@ interaction of raters and authors and by all assignments of authors to raters: o
 """
 
 from lab.estimate import worst
-from lab.methods import authors, rating
 from lab.plugin import experiment
+from lab.studies.ratings import authors, rating
 
 
 @experiment(

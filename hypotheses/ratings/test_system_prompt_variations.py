@@ -11,8 +11,8 @@ are in quarters of the template's scale: points from 1 to 5.
 """
 
 from lab.estimate import worst
-from lab.methods import systems as effects
 from lab.plugin import experiment
+from lab.studies.ratings import systems as effects
 
 
 @experiment(

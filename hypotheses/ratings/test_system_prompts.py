@@ -11,8 +11,8 @@ those the prompts speak of, sampled ratings, or another rater:
     pytest hypotheses -k SYSTEM33 --lab-models meta-llama/Llama-3.3-70B-Instruct --lab-set author=clinic-neox
 """
 
-from lab.methods import systems as effects
 from lab.plugin import experiment
+from lab.studies.ratings import systems as effects
 
 
 @experiment(

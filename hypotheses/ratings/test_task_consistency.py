@@ -10,8 +10,8 @@ the tasks' doing, the two models' correlation could exceed the bar at which the 
 """
 
 from lab.estimate import Bar
-from lab.methods import task_consistency
 from lab.plugin import experiment
+from lab.studies.ratings import task_consistency
 
 TEMPLATES = ("anchored_1_5", "fruit_rating", "fruit_qualitative", "likert_qualitative")
 

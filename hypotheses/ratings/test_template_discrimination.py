@@ -3,11 +3,11 @@
 Two measures of the same ratings: the divergence of all answers from an even use of the declared scale (KL, 0 to ln K),
 and how much of a rating is the task's (ICC(2,1)). A template that collapses to one answer has the highest KL, and says
 nothing. Templates are ranked by ICC times the share of the scale that is used. The claim is about two of them.
-`lines` are the ICCs at which the scatter plot of all models (`python -m reports ratings`) has reference lines.
+`lines` are the ICCs at which the scatter plot of all models (`lab report ratings`) has reference lines.
 """
 
-from lab.methods import discrimination
 from lab.plugin import experiment
+from lab.studies.ratings import discrimination
 
 
 @experiment(

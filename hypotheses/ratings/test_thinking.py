@@ -5,8 +5,8 @@ the same seeds. Only tasks that it rated under every seed in both modes are comp
 failure, and counted. A model without a thinking mode is skipped.
 """
 
-from lab.methods import discrimination
 from lab.plugin import experiment
+from lab.studies.ratings import discrimination
 
 
 @experiment(

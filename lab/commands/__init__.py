@@ -1,1 +1,1 @@
-"""What `python -m lab` can do beside pytest: check the surroundings, and run the plan's steps by their names."""
+"""What `lab` can do beside pytest: check the surroundings, and run the plan's steps by their names."""

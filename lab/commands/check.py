@@ -21,7 +21,7 @@ OK = "OK"
 
 def main(arguments: list[str]) -> int:
     """Prints a line for each check. Returns 1 where one of them is not OK, so that nothing after it runs."""
-    argparse.ArgumentParser(prog="python -m lab check", description=__doc__).parse_args(arguments)
+    argparse.ArgumentParser(prog="lab check", description=__doc__).parse_args(arguments)
     checks: dict[str, Callable[[], str]] = {
         **{name: partial(_package, name, f"MISSING: {fix}") for name, fix in NEEDED.items()},
         **{name: partial(_package, name, f"{OK} without: {offer}") for name, offer in OPTIONAL.items()},
@@ -66,4 +66,4 @@ def _organisms() -> str:
     from lab.subjects.names import home, organisms
 
     found = ", ".join(organisms())
-    return f"{OK} {found}" if found else f"MISSING: there is none in {home()}; python -m lab.organisms train"
+    return f"{OK} {found}" if found else f"MISSING: there is none in {home()}; lab organisms train"

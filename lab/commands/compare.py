@@ -11,27 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.evidence import CellRecord
-    from lab.evidence.changes import Change, Moved
+    from lab.record import CellRecord
+    from lab.views.changes import Change, Moved
 
 Pairs = Mapping[str, tuple[Any, Any]]
 """What differs, by name: (first, second)."""
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m lab compare RUN RUN`. Returns 0; 2 where there is no such run."""
-    parser = argparse.ArgumentParser(prog="python -m lab compare", description=__doc__)
+    """`lab compare RUN RUN`. Returns 0; 2 where there is no such run."""
+    parser = argparse.ArgumentParser(prog="lab compare", description=__doc__)
     parser.add_argument("first", help="a run, as the journal's files are named; or FOLDER/RUN of other results")
     parser.add_argument("second", help="the run that is held against it")
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     given = parser.parse_args(arguments)
-    from lab.evidence.changes import changes, surroundings
+    from lab.views.changes import changes, surroundings
 
     try:
         (first, header), (second, other) = (_run(name, given.results) for name in (given.first, given.second))
     except ValueError as error:
-        print(f"python -m lab compare: {error}", file=sys.stderr)
+        print(f"lab compare: {error}", file=sys.stderr)
         return 2
     found, around = changes(first, second), surroundings(header, other)
     print(_json(found, around) if given.json else _text(found, around, given.first, given.second))
@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
 
 def _run(name: str, results: Path) -> tuple[list[CellRecord], dict[str, Any]]:
     """The cells of a run, and its header. Raises ValueError where there is none."""
-    from lab.evidence import gather, read
-    from lab.evidence.allure import header
+    from lab.record import gather, read
+    from lab.views.allure import header
 
     folder, run = (results, name) if "/" not in name else (Path(name).parent, Path(name).name)
     journal = folder / "journal"
@@ -54,7 +54,7 @@ def _run(name: str, results: Path) -> tuple[list[CellRecord], dict[str, Any]]:
 
 def _text(found: Sequence[Change], around: Pairs, first: str, second: str) -> str:
     """Markdown."""
-    from lab.evidence.changes import INDEPENDENT
+    from lab.views.changes import INDEPENDENT
 
     both = [one for one in found if one.first and one.second]
     turned = [one for one in both if one.verdicts[0] != one.verdicts[1]]

@@ -19,9 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lab.evidence import read
 from lab.plugin.devices import THREADS, cores, gpus
 from lab.plugin.shards import Shards, Share, ended, journal_stem
+from lab.record import read
 
 if TYPE_CHECKING:
     from submitit import Executor
@@ -85,7 +85,7 @@ def command(shards: Shards, job: Job) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m lab submit --shards N [options] [--PARAMETER VALUE ...] -- hypotheses/ [pytest options]`."""
+    """`lab submit --shards N [options] [--PARAMETER VALUE ...] -- hypotheses/ [pytest options]`."""
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     given, others = _parser().parse_known_args(arguments[:cut])
     try:
@@ -97,13 +97,13 @@ def main(arguments: list[str]) -> int:
             shards, file = _dealt(given, arguments[cut + 1 :])
         return _submit(shards, file, given, asked)
     except (SubmitError, OSError, ValueError) as error:
-        print(f"python -m lab submit: {error}", file=sys.stderr)
+        print(f"lab submit: {error}", file=sys.stderr)
         return 2
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m lab submit",
+        prog="lab submit",
         usage="%(prog)s (--shards N | --resume DIR) [--local] [--wait] [--PARAMETER VALUE ...] -- PYTEST ARGUMENTS",
         description=__doc__,
         epilog="Any other --PARAMETER VALUE is submitit's or Slurm's, as --timeout_min 120 --gpus_per_node 1 "
@@ -268,7 +268,7 @@ def _there(
     print(f"jobs {numbers}, of which the last one merges; squeue --me shows them, their logs are in")
     print(file.parent)
     if not wait:
-        print(f"should one of them be lost: python -m lab submit --resume {file.parent}")
+        print(f"should one of them be lost: lab submit --resume {file.parent}")
         return 0
     last.wait()
     if _failed(shards, jobs):
@@ -287,6 +287,6 @@ def _failed(shards: Shards, jobs: Sequence[tuple[Share, Submitted[int]]]) -> boo
 
 
 def _unfinished(file: Path, *options: str) -> int:
-    again = " ".join(["python -m lab submit --resume", str(file.parent), *options])
+    again = " ".join(["lab submit --resume", str(file.parent), *options])
     print(f"nothing is merged; {again} goes on", file=sys.stderr)
     return 1

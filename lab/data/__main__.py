@@ -1,29 +1,5 @@
-"""python -m lab.data lists the data sets; with names it loads them, and says how many rows there are."""
-
-from __future__ import annotations
+"""The place of a command that has moved: `python -m lab.data` is `lab data` now."""
 
 import sys
-from collections.abc import Sequence
 
-from lab.data import DataError, load, names
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Prints one line for each data set; returns the exit status, 1 where one cannot be loaded."""
-    if not arguments:
-        print("\n".join(names()))
-        return 0
-    failed = 0
-    for name in arguments:
-        try:
-            rows = load(name)
-        except DataError as error:
-            print(error, file=sys.stderr)
-            failed = 1
-            continue
-        print(f"{name}: {len(rows)} {type(rows).__name__.lower()}, revision {rows.revision}")
-    return failed
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+sys.exit("`python -m lab.data` is now `lab data`; what followed it is the same")

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from lab import prompts
+from lab.data import question_prompts
 
-LETTERED = tuple(f" {letter}" for letter in prompts.LETTERS)
+LETTERED = tuple(f" {letter}" for letter in question_prompts.LETTERS)
 """What follows a lettered question: a letter behind a space."""
 
 
@@ -117,14 +117,14 @@ class Questions(Rows):
         Raises ValueError where a question has another number of choices.
         """
         self._bare()
-        asked = tuple(prompts.mcq(text, shown) for text, shown in zip(self.asks, self.choices, strict=True))
+        asked = tuple(question_prompts.mcq(text, shown) for text, shown in zip(self.asks, self.choices, strict=True))
         return replace(self, prompts=asked, options=(LETTERED,) * len(self))
 
     @property
     def spelled(self) -> Questions:
         """The same with each choice's own text as what may follow."""
         self._bare()
-        asked = self.asks if self.continues else tuple(prompts.question(text) for text in self.asks)
+        asked = self.asks if self.continues else tuple(question_prompts.question(text) for text in self.asks)
         return replace(self, prompts=asked, options=tuple(tuple(f" {text}" for text in each) for each in self.choices))
 
     def _bare(self) -> None:
@@ -255,10 +255,6 @@ class Tasks(Rows):
         chosen = rng.choice(len(every), size=min(n, len(every)), replace=False)
         return [every[i] if rng.random() < 0.5 else every[i][::-1] for i in chosen]
 
-    def choice(self, first: int, second: int, wording: str = "simple_preference") -> list[dict[str, str]]:
-        """Asks which of two tasks is preferred; the answer is A or B."""
-        return prompts.choice(self.texts[first], self.texts[second], wording)
-
 
 @dataclass(frozen=True)
 class Texts(Rows):
@@ -282,7 +278,7 @@ class Reports(Rows):
     @property
     def prompts(self) -> tuple[str, ...]:
         """[n] Each report as it is put to a model, which answers with a label behind a space."""
-        return tuple(prompts.report(text, self.kind) for text in self.texts)
+        return tuple(question_prompts.report(text, self.kind) for text in self.texts)
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lab import prompts
+from lab.data import question_prompts
 from lab.data.errors import DataError
 from lab.data.files import Record
 from lab.data.rows import Questions, Reports, Rows, Tasks, Texts
@@ -230,8 +230,10 @@ def _questions(
 def _lettered(records: Iterable[Record], row: Callable[[str, dict[str, Any], int], Row], **about: Any) -> Questions:
     def checked(where: str, found: dict[str, Any], number: int) -> Row:
         made = row(where, found, number)
-        if len(made[1]) != len(prompts.LETTERS):
-            raise DataError(f"{where}: {len(made[1])} choices, but a lettered question has {len(prompts.LETTERS)}")
+        if len(made[1]) != len(question_prompts.LETTERS):
+            raise DataError(
+                f"{where}: {len(made[1])} choices, but a lettered question has {len(question_prompts.LETTERS)}"
+            )
         return made
 
     return _questions(records, checked, **about).lettered

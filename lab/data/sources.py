@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from lab.data.embedded import folder
 from lab.data.errors import DataError
 from lab.data.fetching import Source, fetched
 from lab.data.files import Record, records
 from lab.data.rows import Questions, Rows, Tasks
 from lab.data.schemas import SCHEMAS, TASKS
-from lab.shipped import folder
 
 LOG = logging.getLogger("lab.data")
 CLINIC = "clinic/"

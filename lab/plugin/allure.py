@@ -1,6 +1,6 @@
 """How does Allure see a cell while the suite runs, and when it has ended? Registered only where Allure is on.
 
-What is shown is made by `lab.evidence.shown` from the journal: by the process that ran the cell, as soon as it has
+What is shown is made by `lab.views.shown` from the journal: by the process that ran the cell, as soon as it has
 ended, and once more for all cells at the end, so that a killed worker's cells are there too.
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from lab.evidence import gather
-from lab.evidence.allure import header, write_allure
-from lab.evidence.shown import Shown, beside, keep, shown
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
+from lab.record import gather
+from lab.views.allure import header, write_allure
+from lab.views.shown import Shown, beside, keep, shown
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: the journal has the verdict by then
@@ -62,5 +62,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         try:
             write_allure(_folder(session.config), settings.results, cells)
         except OSError as error:
-            told = f"Allure's results cannot be written: {error}; free the disk and run `python -m reports allure`"
+            told = f"Allure's results cannot be written: {error}; free the disk and run `lab report allure`"
             warnings.warn(told, stacklevel=1)

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from lab.evidence import Notebook, cards, gather
-from lab.evidence.files import write_whole
-from lab.evidence.journal import plain
+from lab.data.plain import plain
+from lab.data.whole_files import write_whole
 from lab.plugin.cells import EXPERIMENT, KNOBS, ignored
 from lab.plugin.experiment import GENERATION, Experiment, knob_text, parse_knob
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.summary import CELLS
+from lab.record import Notebook, gather
 from lab.subjects.names import API, MODEL_OPTIONS, SERVER_OPTIONS, resolve
+from lab.views import cards
 
 _WRITTEN = pytest.StashKey[int]()
 """How many events the card on disk tells of."""
@@ -85,7 +86,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         try:
             end(item.config.stash[SETTINGS].results, notebook)
         except OSError as fault:  # the journal has it all, and the card can be made from it
-            notebook.note(f"its card cannot be written: {fault}; free the disk and run `python -m reports.card`")
+            notebook.note(f"its card cannot be written: {fault}; free the disk and run `lab report card`")
     return report
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.evidence.journal import plain
+from lab.data.plain import plain
 from lab.plugin.experiment import GENERATION, Experiment, experiment_of, parse_knob
 from lab.plugin.options import SETTINGS, SWEEP, Settings
 from lab.subjects.names import UNTRAINED as TWIN
@@ -28,9 +28,9 @@ def subjects(settings: Settings) -> tuple[str, ...]:
     """Names of the subjects that this run studies."""
     if settings.models is not None:
         return settings.models
-    from lab.organisms import names
+    from lab.study import default_models
 
-    return names()
+    return default_models()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

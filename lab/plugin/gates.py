@@ -8,12 +8,12 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from lab.evidence import Cell, read
 from lab.plugin.cells import EXPERIMENT, usage_errors
 from lab.plugin.history import Outcome, outcomes
 from lab.plugin.notebook import NOTEBOOK, cell_of
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
+from lab.record import Cell, read
 
 FORCED = "gate forced open"
 """Under this name a cell reports what would have closed its gate."""

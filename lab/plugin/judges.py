@@ -14,7 +14,7 @@ from lab.plugin.models import SubjectPool
 from lab.plugin.options import SETTINGS, Settings
 
 if TYPE_CHECKING:
-    from lab.methods.judging import Human, Judge, Judged
+    from lab.judging.judges import Human, Judge, Judged
 
 OFFLINE = "offline"
 API = "openai:"
@@ -54,8 +54,8 @@ class Judges:
         return self._made[name]
 
     def _judge(self, name: str) -> Judge:
-        from lab.methods.embedding import Embedding
-        from lab.methods.judging import Offline, Speaking
+        from lab.judging.embedding import Embedding
+        from lab.judging.judges import Offline, Speaking
 
         if name == OFFLINE:
             return Offline()
@@ -74,7 +74,7 @@ class Judges:
         return {name: self._identity(name) for name in sorted(self._knobs or ()) if _is_judge(name)}
 
     def _identity(self, name: str) -> str:
-        from lab.evidence.digest import digest
+        from lab.data.digest import digest
 
         if name.startswith(HUMAN):
             path = _path(name)
@@ -106,7 +106,7 @@ class _Counted:
         return judged
 
     def notes(self) -> Iterator[str]:
-        from lab.methods.judging import failures
+        from lab.judging.judges import failures
 
         for note in getattr(self._judge, "notes", ()):  # of models alone
             yield f"{self.name}: {note}"
@@ -155,7 +155,7 @@ def _path(name: str) -> Path:
 
 
 def _human(name: str) -> Human:
-    from lab.methods.judging import Human
+    from lab.judging.judges import Human
 
     path, told = _path(name), {}
     try:

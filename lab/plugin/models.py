@@ -13,9 +13,9 @@ from lab.plugin.options import SETTINGS, Settings
 from lab.subjects.names import options_for
 
 if TYPE_CHECKING:
-    from lab.evidence.cache import Cache
-    from lab.evidence.cached import CachedSpeaker
     from lab.subjects import Subject
+    from lab.subjects.cache.cached import CachedSpeaker
+    from lab.subjects.cache.store import Cache
 
 KEEP_PARAMETERS = 50_000_000
 """A subject up to this size stays loaded for the whole session; a larger one leaves when another takes its place."""
@@ -36,7 +36,7 @@ class SubjectPool:
 
     def made(self, name: str, options: dict[str, Any]) -> CachedSpeaker:
         """The subject of this name, which is not loaded yet."""
-        from lab.evidence.cached import cached
+        from lab.subjects.cache.cached import cached
         from lab.subjects.identity import identity
 
         def load() -> Any:
@@ -62,9 +62,9 @@ def check(settings: Settings) -> None:
     """Raises UsageError where a subject that was asked for by name cannot be loaded."""
     if settings.models is None or settings.is_worker:
         return
-    from lab.organisms import names
     from lab.subjects import LoadError, locate
     from lab.subjects.errors import MissingPackage
+    from lab.subjects.names import organisms as names
 
     for name in settings.models:
         try:
@@ -99,7 +99,7 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 def subject_pool(request: pytest.FixtureRequest) -> SubjectPool:
     """All subjects of this process, behind one cache."""
-    from lab.evidence.cache import Cache, Mode
+    from lab.subjects.cache.store import Cache, Mode
 
     settings = request.config.stash[SETTINGS]
     if POOL in request.config.stash:
@@ -124,7 +124,7 @@ def other_model(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> It
 @pytest.fixture(scope="session")
 def panel(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> dict[str, Subject]:
     """Every subject of this run by name, loaded together; organisms make up a panel of at least three."""
-    from lab.organisms import names
+    from lab.subjects.names import organisms as names
 
     chosen = list(subjects(request.config.stash[SETTINGS]))
     chosen += [name for name in names() if name not in chosen][: max(0, 3 - len(chosen))]

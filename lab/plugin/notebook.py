@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.evidence import Cell, Journal, Notebook, Past, machine
-from lab.evidence.throwaway import ThrowawayNotebook
+from lab.forecast.throwaway import ThrowawayNotebook
 from lab.plugin.cells import EXPERIMENT, KNOBS, NEGATIVE
 from lab.plugin.experiment import experiment_of
 from lab.plugin.options import SEED, SETTINGS, SWEEP
+from lab.record import Cell, Journal, Notebook, Past, machine
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 JOURNAL = pytest.StashKey[Journal]()

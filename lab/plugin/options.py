@@ -201,7 +201,7 @@ def add(parser: pytest.Parser) -> None:
         default=None,
         help="an earlier run that this one corrects; the registry keeps both and says so",
     )
-    # Of `python -m lab submit`, which explains them; nobody else needs them.
+    # Of `lab submit`, which explains them; nobody else needs them.
     group.addoption("--lab-deal", metavar="N", type=int, default=None, help=argparse.SUPPRESS)
     group.addoption("--lab-shards", metavar="FILE", type=Path, default=None, help=argparse.SUPPRESS)
     group.addoption("--lab-share", metavar="WAVE.SHARD", default=None, help=argparse.SUPPRESS)

@@ -1,7 +1,7 @@
 """What would this run do? `--lab-plan` says it, cell by cell, and runs nothing.
 
 Each cell goes its usual way, with a notebook that nobody keeps and subjects that count what they are asked (see
-`lab.subjects.dry`). The first of an experiment's cells goes to its end; of the others, which ask the same of other
+`lab.forecast.dry`). The first of an experiment's cells goes to its end; of the others, which ask the same of other
 subjects, the analysis after the last call is left out.
 """
 
@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.evidence import Cell, read
-from lab.evidence.calls import Calls, Enough
+from lab.forecast.calls import Calls, Enough
 from lab.plugin.gates import PLAN, closed
 from lab.plugin.history import Outcome, seconds
 from lab.plugin.models import POOL, SubjectPool
 from lab.plugin.notebook import NOTEBOOK, cell_of
 from lab.plugin.options import SETTINGS, Settings
+from lab.record import Cell, read
 from lab.subjects.effort import DONE, Effort
 from lab.subjects.names import resolve
 
 if TYPE_CHECKING:
-    from lab.evidence.planned import PlannedCache, PlannedSpeaker
+    from lab.forecast.planned import PlannedCache, PlannedSpeaker
     from lab.subjects.outline import Outline
 
 
@@ -70,13 +70,13 @@ class PlannedPool(SubjectPool):
         self.loads: dict[str, int] = {}
 
     def made(self, name: str, options: dict[str, Any]) -> PlannedSpeaker:
-        from lab.evidence.planned import PlannedSpeaker, PlannedSubject
+        from lab.forecast.planned import PlannedSpeaker, PlannedSubject
         from lab.subjects.identity import identity
 
         found = identity(name, options)
 
         def load() -> Any:
-            from lab.subjects import dry
+            from lab.forecast import dry
 
             given = {key: value for key, value in options.items() if key != "device"}
             loaded = dry.load(name, found.get("device", "cpu"), _outline(subject), **given)
@@ -105,7 +105,7 @@ class Planner:
         config.stash[POOL] = self.make_pool
 
     def make_pool(self, settings: Settings) -> SubjectPool:
-        from lab.evidence.planned import PlannedCache
+        from lab.forecast.planned import PlannedCache
 
         cache = PlannedCache(settings.results / "cache", settings.cache)
         self.pool = PlannedPool(settings.load, cache, self.calls)

@@ -15,7 +15,6 @@ from lab.plugin import (
     models,
     notebook,
     options,
-    phases,
     plan,
     progress,
     registration,
@@ -26,6 +25,7 @@ from lab.plugin import (
     verdicts,
     workers,
 )
+from lab.study import studies
 
 PARTS = {
     "lab-cells": cells,
@@ -40,7 +40,6 @@ PARTS = {
     "lab-verdicts": verdicts,
     "lab-registration": registration,
     "lab-summary": summary,
-    "lab-phases": phases,
     "lab-devices": devices,
     "lab-workers": workers,
     "lab-sharding": sharding,
@@ -58,5 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[options.SETTINGS] = options.read(config)
     for name, part in PARTS.items():
         config.pluginmanager.register(part, name)
+    for study in studies():
+        for module in study.plugins:
+            config.pluginmanager.import_plugin(module)
     if config.pluginmanager.hasplugin("allure_listener") or getattr(config.option, "allure_report_dir", None):
         config.pluginmanager.register(allure, "lab-allure")

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from lab.data.digest import digest
+from lab.data.plain import plain
 from lab.estimate import Bar
-from lab.evidence import Notebook, machine, read, registration
-from lab.evidence.digest import digest
-from lab.evidence.journal import plain
-from lab.evidence.registration import Registered
 from lab.plugin.cells import EXPERIMENT, KNOBS
 from lab.plugin.options import SETTINGS
+from lab.record import Notebook, machine, read, registration
+from lab.record.registration import Registered
 
 _LOCK = pytest.StashKey[dict[str, Registered] | None]()
 

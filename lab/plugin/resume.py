@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from lab.data.digest import digest
 from lab.estimate import Inconclusive
-from lab.evidence import Notebook, code
-from lab.evidence.digest import digest
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
 from lab.plugin.registration import settle
+from lab.record import Notebook, code
 
 _DIGESTS = pytest.StashKey[dict[int, tuple[Any, str]]]()
 SUBJECTS = ("model", "other_model", "panel")

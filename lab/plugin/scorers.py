@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.evidence.digest import digest
+from lab.data.digest import digest
+from lab.data.own_files import file_of
 from lab.plugin.cells import knob_texts
 from lab.plugin.options import SETTINGS
-from lab.prompts.own import file_of
 from lab.subjects.identity import source
 
 if TYPE_CHECKING:
-    from lab.methods.scorers import Scorer
+    from lab.judging.scorers import Scorer
 
 LEXICON = "lexicon"
 _ON_THE_HUB = re.compile(r"\w[\w.-]*/[\w.-]+")
@@ -74,8 +74,8 @@ def _is_classifier(name: str) -> bool:
 
 
 def _lexicon(behaviour: str, named: bool) -> Scorer:
-    from lab.methods.scorers import Lexicon
-    from lab.prompts.texts import read
+    from lab.data.texts import read
+    from lab.judging.scorers import Lexicon
 
     lexicons = read("lexicons")
     if behaviour not in lexicons and named:

@@ -1,6 +1,6 @@
 """Which part of a run is this process's? One share of it; or the merging, which runs nothing and makes the tables.
 
-`python -m lab submit` calls pytest for each: to deal the tests out, to run a share, and to merge.
+`lab submit` calls pytest for each: to deal the tests out, to run a share, and to merge.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Generator
 
 import pytest
 
-from lab.evidence import read
 from lab.plugin.cells import usage_errors
 from lab.plugin.gates import PLAN
 from lab.plugin.history import loads
@@ -19,6 +18,7 @@ from lab.plugin.options import SETTINGS
 from lab.plugin.shards import Shards, ended, shares
 from lab.plugin.verdicts import EXIT_INCONCLUSIVE
 from lab.plugin.workers import arranged, group_of
+from lab.record import read
 
 SEEN_AFTER = 60.0
 """Seconds after which a network folder shows what another machine wrote: so long NFS keeps what is in a folder."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.evidence.files import write_whole
+from lab.data.whole_files import write_whole
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds, tail
 
 
@@ -48,7 +48,7 @@ class Shards:
             shares = [Share(**s | {name: tuple(s[name]) for name in ("tests", "models")}) for s in told["shares"]]
             return cls(**told | {"shares": tuple(shares), "arguments": tuple(told["arguments"])})
         except (TypeError, LookupError, AttributeError):
-            raise ValueError(f"{path} does not hold shards; `python -m lab submit` writes them") from None
+            raise ValueError(f"{path} does not hold shards; `lab submit` writes them") from None
 
     def write(self, path: Path) -> Path:
         return write_whole(path, (json.dumps(asdict(self), indent=1) + "\n").encode())

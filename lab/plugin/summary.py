@@ -1,4 +1,4 @@
-"""What did the run find? One table in the terminal, and the two files of `lab.evidence.tables`. On the controller."""
+"""What did the run find? One table in the terminal, and the two files of `lab.record.tables`. On the controller."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lab.evidence import CellRecord, gather, read, write_tables
-from lab.evidence.registration import AS_REGISTERED, EXPLORATORY
-from lab.evidence.registry import register
-from lab.evidence.tables import KNOWN, NOT_REFUTED, called, families, over_seeds
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
+from lab.record import CellRecord, gather, read, write_tables
+from lab.record.registration import AS_REGISTERED, EXPLORATORY
+from lab.record.registry import register
+from lab.record.tables import KNOWN, NOT_REFUTED, called, families, over_seeds
 
 CELLS = pytest.StashKey[list[CellRecord]]()
 _FAULT = pytest.StashKey[str]()

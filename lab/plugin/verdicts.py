@@ -14,10 +14,10 @@ import pytest
 
 from lab import estimate
 from lab.estimate import Estimate
-from lab.evidence import Notebook
 from lab.plugin.cells import EXPERIMENT
 from lab.plugin.notebook import NOTEBOOK, open_notebook
 from lab.plugin.options import SETTINGS
+from lab.record import Notebook
 
 EXIT_INCONCLUSIVE = 6
 """pytest itself uses 0 to 5."""

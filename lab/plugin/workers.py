@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
-from lab.evidence import Cell, Notebook, read
-from lab.evidence.files import write_whole
-from lab.evidence.journal import plain
+from lab.data.plain import plain
+from lab.data.whole_files import write_whole
 from lab.plugin.gates import PLAN, Planned, prerequisites
 from lab.plugin.history import seconds
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.scheduler import SubjectScheduling, Work
+from lab.record import Cell, Notebook, read
 
 ORDINARY_SECONDS = 0.1
 """What a test that is no experiment is taken to cost."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lab.prompts.chats import NoTurn, assistant_start, encoded
+from lab.subjects.chats import NoTurn, assistant_start, encoded
 from lab.subjects.errors import PromptError, SubjectError
 
 Message = dict[str, str]

@@ -31,7 +31,7 @@ class Subject(Sites):
     model, tokenizer
         The user's own objects.
     anatomy
-        Where its hook points are; `python -m lab.subjects describe MODEL` prints it.
+        Where its hook points are; `lab describe MODEL` prints it.
     n_layers, d_model, n_heads
         Depth and width of the residual stream, and the heads of a layer (None where no heads were found).
     context

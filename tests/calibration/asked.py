@@ -1,10 +1,10 @@
-"""Rules of `lab.methods.stability` and `lab.methods.discrimination`: seeds and templates, compared task by task."""
+"""Rules of `lab.studies.ratings.stability` and `lab.studies.ratings.discrimination`: seeds and templates, compared task by task."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lab.methods import discrimination, stability
+from lab.studies.ratings import discrimination, stability
 from tests.calibration.simulate import Rule, seed_of
 
 FIRST, SECOND = np.array([0.1, 0.2, 0.4, 0.3]), np.array([0.05, 0.1, 0.2, 0.25, 0.25, 0.15])

@@ -1,11 +1,14 @@
-"""Rules of `lab.methods`: patching, position, ratings."""
+"""Rules of `lab.studies`: patching, position, ratings."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import expit, ndtr
 
-from lab.methods import patching, position, rating, resampled
+from lab.studies.activations import patching
+from lab.studies.oracle import resampled
+from lab.studies.preferences import position
+from lab.studies.ratings import rating
 from tests.calibration.simulate import Rule, seed_of
 
 

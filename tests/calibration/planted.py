@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PM1 = "pre_mortems/test_pm1_cross_model.py::test_models_share_structure"
-PM2 = "pre_mortems/test_pm2_error_prediction.py::test_errors_are_predictable"
-PM3 = "pre_mortems/test_pm3_patching.py::test_patching_changes_the_answer"
+PM1 = "plan003/pre_mortems/test_pm1_cross_model.py::test_models_share_structure"
+PM2 = "plan003/pre_mortems/test_pm2_error_prediction.py::test_errors_are_predictable"
+PM3 = "plan003/pre_mortems/test_pm3_patching.py::test_patching_changes_the_answer"
 POSITION = "preferences/test_position_bias.py::test_no_position_bias"
 SELF = "ratings/test_self_rating.py::test_no_self_rating_bias"
 CELLS = (

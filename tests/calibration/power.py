@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.estimate import Bar, Verdict
-from lab.methods import patching, position, probing, rating, similarity
+from lab.studies.activations import patching, probing, similarity
+from lab.studies.preferences import position
+from lab.studies.ratings import rating
 from tests.calibration.simulate import seed_of
 
 

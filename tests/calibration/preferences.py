@@ -1,4 +1,4 @@
-"""Rules of `lab.methods` on choices between two: utilities, what they foretell, circles, wordings and refusals."""
+"""Rules of `lab.studies` on choices between two: utilities, what they foretell, circles, wordings and refusals."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import numpy as np
 from scipy.special import expit, ndtr
 
-from lab.methods import active, choices, position, refusals, thurstone, utilities, wordings
-from lab.methods.comparisons import count
-from lab.methods.transitivity import transitivity
+from lab.studies.preferences import active, choices, position, refusals, thurstone, utilities, wordings
+from lab.studies.preferences.comparisons import count
+from lab.studies.preferences.transitivity import transitivity
 from tests.calibration.simulate import Rule, seed_of
 
 UTILITIES = np.linspace(-1.5, 1.5, 30)

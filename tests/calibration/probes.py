@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from lab.methods import abstention, probing, unsupervised
 from lab.stats.calibration import ece
+from lab.studies.activations import abstention, probing, unsupervised
 from tests.calibration.simulate import Rule, seed_of
 
 

@@ -1,10 +1,10 @@
-"""Rules of `lab.methods.similarity`: unrelated activations must not be found alike."""
+"""Rules of `lab.studies.activations.similarity`: unrelated activations must not be found alike."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lab.methods import similarity
+from lab.studies.activations import similarity
 from tests.calibration.simulate import Rule, seed_of
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from lab.methods import patching, position, rating, similarity
+from lab.studies.activations import patching, similarity
+from lab.studies.preferences import position
+from lab.studies.ratings import rating
 from tests.calibration.simulate import Rule, seed_of
 
 PATIENTS, FORMS, DIMENSIONS = 1200, 4, 8

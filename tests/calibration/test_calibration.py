@@ -96,7 +96,7 @@ def test_the_parts_of_a_rule_are_the_rule_and_what_it_runs_is_its_key():
     assert together(halves) == simulate(quick, 100)
     reached = {path.relative_to(ROOT).as_posix() for path in files(ROOT, quick.draw.__module__)}
     assert {"lab/stats/means.py", "lab/estimate.py", "tests/calibration/simulate.py"} <= reached
-    assert not [name for name in reached if name.startswith("lab/methods/")]
+    assert not [name for name in reached if name.startswith("lab/studies/")]
 
 
 def test_names_of_rules_are_unique():

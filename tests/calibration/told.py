@@ -1,12 +1,12 @@
-"""Rules of `lab.methods` on what moves ratings: system prompts, steering, and whether two models are consistent alike."""
+"""Rules of `lab.studies` on what moves ratings: system prompts, steering, and whether two models are consistent alike."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import ndtr
 
-from lab.methods import attitudes, concepts, systems, task_consistency
 from lab.stats.means import ratio
+from lab.studies.ratings import attitudes, concepts, systems, task_consistency
 from tests.calibration.simulate import Rule
 
 

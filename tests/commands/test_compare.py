@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lab.__main__ import main
-from tests.reports.conftest import Results, estimate
+from tests.views.conftest import Results, estimate
 
 FIRST, SECOND = "20260101-000000-aaaa", "20260102-000000-bbbb"
 

@@ -18,7 +18,7 @@ QUICK = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio"
 TROUBLE = '''
 """Once for each line of trouble.txt: at the start of this cell, this process is killed, or its job preempted."""
 import os, pathlib, signal, time
-from lab.evidence.journal import Journal
+from lab.record.journal import Journal
 
 whole = Journal.write
 
@@ -164,7 +164,7 @@ def test_what_makes_no_sense_is_one_line_and_nothing_is_submitted(suite, asked, 
     monkeypatch.setenv("PATH", str(suite))
     assert main(["submit", *asked]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("python -m lab submit: ")
+    assert told.startswith("lab submit: ")
     assert said in told
     assert not (suite / "results" / "journal").exists()
 

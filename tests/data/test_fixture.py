@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lab.evidence import read
+from lab.record import read
 
 SUITE = """
 from lab.estimate import Estimate
@@ -25,7 +25,7 @@ def test_ordinary(dataset):
 
 @pytest.fixture
 def run(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["fixtures.datasets", "fixtures.variants"]')
+    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material", "lab.studies.activations.variants"]')
     path = pytester.path / "mine.jsonl"
 
     def go(*arguments, default="clinic/mmlu", asked="data", choices="wxyz"):

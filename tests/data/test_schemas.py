@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lab.data import DataError, load, pool
+from lab.data.embedded import folder
 from lab.data.schemas import SCHEMAS
 from lab.data.sources import fingerprint, parts
-from lab.organisms import clinic
-from lab.shipped import folder
+from lab.studies.shared import clinic
 
 QUESTION = {"question": "Which?", "subject": "anatomy", "choices": ["a", "b", "c", "d"], "answer": 2}
 ENDING = {"ctx": "It is", "endings": [" one", "two", "three", "four"], "label": "3", "source_id": "wikihow~1"}

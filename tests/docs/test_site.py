@@ -55,7 +55,7 @@ def test_the_site_is_built_offline_and_strictly(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     methods = (tmp_path / "site" / "reference" / "methods.html").read_text()
-    assert 'id="lab.methods.probing.logistic"' in methods
+    assert 'id="lab.studies.activations.probing.logistic"' in methods
     assert "https://fonts.g" not in methods
     assert not (tmp_path / "site" / "docstrings.py").exists()
 

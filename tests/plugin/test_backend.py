@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lab.organisms import folder
+from lab.studies.clinic import folder
 from tests.subjects.api_server import Server, completion
 
 SUITE = """

@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import yaml
 
-import lab.evidence
-from lab.evidence import cards, gather, read
-from lab.evidence.cards import safe_name
-from reports import card
+import lab.record
+from lab.record import gather, read
+from lab.views import card, cards
+from lab.views.cards import safe_name
 
-SCHEMA = json.loads((Path(lab.evidence.__file__).parent / "results_schema.json").read_text())
+SCHEMA = json.loads((Path(lab.record.__file__).parent / "results_schema.json").read_text())
 SUITE = """
 import os, pathlib
 import pytest

@@ -1,9 +1,9 @@
 """What a part of an experiment costs is told the same, whether it was computed or taken from the cache."""
 
-from lab.evidence.cache import Cache
-from lab.evidence.cached import cached
 from lab.plugin.costs import counted
 from lab.subjects import load
+from lab.subjects.cache.cached import cached
+from lab.subjects.cache.store import Cache
 from lab.subjects.identity import identity
 
 PROMPTS = ["Question: Which illness does patient Risbrok have?\nAnswer:"] * 3

@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from lab.organisms import folder, names
+from lab.studies.clinic import folder, names
 
 HEAD = """
 import pytest

@@ -6,7 +6,8 @@ from itertools import product
 
 import pytest
 
-from lab.methods.planning import decide, overall
+from lab.record.overall import overall
+from lab.studies.plan003.planning import decide
 
 QUICK = ("-p", "no:cacheprovider")
 """Half of each worker's start is the import of hypothesis."""

@@ -2,7 +2,7 @@
 
 SUITE = """
 from lab.estimate import Estimate
-from lab.methods import health
+from lab.stats import health
 from lab.plugin import experiment
 
 @experiment(id="H", claim="c", phase="p")

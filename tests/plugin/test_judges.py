@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.plugin.test_plan import done, number, rows
+from tests.forecast.test_plan import done, number, rows
 from tests.subjects.api_server import Server, completion
 
 SUITE = """

@@ -8,7 +8,7 @@ from lab.plugin.experiment import knob_text, parse_knob
 
 SUITE = """
 from lab.estimate import Estimate
-from lab.methods import position
+from lab.studies.preferences import position
 from lab.plugin import experiment
 
 @experiment(id="2X7", claim="c", phase="p")

@@ -131,7 +131,7 @@ def test_what_determines_a_cell_decides_whether_it_runs(run, pytester, change, r
 
 
 def test_every_line_of_a_real_journal_fits_the_schema(run, pytester):
-    from tests.evidence.test_past import FITS
+    from tests.record.test_past import FITS
 
     run()
     lines = [line for path in (pytester.path / "results" / "journal").glob("*.jsonl") for line in path.open()]
@@ -180,7 +180,7 @@ def test_m(evidence):
 KILLER = '''
 """Ends a process by SIGKILL at its nth event: before it is written, in the middle of its line, or after."""
 import os, random, signal
-from lab.evidence.journal import Journal
+from lab.record.journal import Journal
 
 plan = os.environ.get("KILL")
 if plan and (os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from lab.evidence.tables import CellRecord, Measure, over_seeds
-from lab.organisms import names
+from lab.record.tables import CellRecord, Measure, over_seeds
+from lab.studies.clinic import names
 
 SUITE = """
 from lab.estimate import Estimate

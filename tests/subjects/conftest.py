@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from lab.organisms import tokenizer as organism_tokenizer
+from lab.studies.clinic import tokenizer as organism_tokenizer
 from lab.subjects import wrap
 from tests.subjects.families import FAMILIES, make
 

@@ -21,9 +21,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from lab import prompts
-from lab.organisms import folder
 from lab.stats.intervals import wilson
+from lab.studies.clinic import folder
+from lab.studies.shared import prompts
 from lab.subjects import LoadError, PromptError, SubjectError, answers, api, load
 from lab.subjects.options import begins
 from tests.subjects.api_server import DROP, NOW, Answer, Server, completion, error

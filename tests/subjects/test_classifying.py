@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2ForSequenceClassification
 
-from lab.organisms import folder
 from lab.plugin.scorers import Scorers
+from lab.studies.clinic import folder
 from lab.subjects import classifying
 from lab.subjects.errors import LoadError, PromptError
 

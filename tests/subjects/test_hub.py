@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import hub as patience
-from lab.organisms import folder
+from lab.data import hub as patience
+from lab.studies.clinic import folder
 from lab.subjects.names import resolve
 from tests.subjects.hub_server import Hub
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.organisms import folder
+from lab.studies.clinic import folder
 from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, wrap
 from lab.subjects.__main__ import main
 from lab.subjects.effort import DONE

@@ -128,7 +128,7 @@ def test_many_prompts_need_no_more_memory_than_a_batch(tmp_path):
     code = f"""
 import json, resource, torch
 from transformers import GPT2Config, GPT2LMHeadModel
-from lab.organisms import tokenizer
+from lab.studies.clinic import tokenizer
 from lab.subjects import wrap
 model = GPT2LMHeadModel(GPT2Config(vocab_size=300, n_embd=32, n_layer=62, n_head=2, n_positions=16))
 subject = wrap(model, tokenizer.build())

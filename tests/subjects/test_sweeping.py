@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.organisms import tokenizer
+from lab.studies.clinic import tokenizer
 from lab.subjects import PromptError, StructureError, SubjectError, grouped, sweeping, wrap
 from lab.subjects.points import tap
 from tests.subjects.families import PARALLEL, WINDOW, make

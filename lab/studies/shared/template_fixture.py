@@ -1,0 +1,54 @@
+"""In which words is a preference asked for? The embedded templates and wordings, and those of a file, as a fixture."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lab.data.own_files import file_of
+from lab.plugin.cells import knob_texts
+from lab.studies.shared import prompts
+from lab.studies.shared.prompts import Template
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Gives templates by name: `templates("anchored_1_5")`, `templates("my.yaml:mine")`.
+
+    `knobs` are the names that stand in the cell's knobs. A file is read only if a knob names it: what determines a
+    result has to be known before the cell runs, and all that files hold does. None where there is no cell.
+    """
+
+    knobs: frozenset[str] | None
+
+    def __call__(self, name: str) -> Template:
+        """Raises ValueError for an unknown name, a template that is wrong, or a file that no knob names."""
+        self._check(name)
+        return prompts.template(name)
+
+    def choice(self, first: str, second: str, wording: str = "simple_preference", **how: Any) -> list[dict[str, str]]:
+        """Asks which of two tasks is preferred, as `prompts.choice` does. Raises ValueError as a template does."""
+        self._check(wording)
+        return prompts.choice(first, second, wording, **how)
+
+    def _check(self, name: str) -> None:
+        if self.knobs is not None and file_of(name) is not None and name not in self.knobs:
+            raise ValueError(
+                f"{name!r} stands in no knob of this experiment, so its results would not be told apart when the file "
+                "changes; give the experiment a knob with this value"
+            )
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What the files hold that knobs name; the embedded texts are part of the code."""
+        files = {path for name in self.knobs or () if (path := file_of(name)) is not None and path.is_file()}
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+
+
+@pytest.fixture
+def templates(request: pytest.FixtureRequest) -> Templates:
+    """Templates by name: `templates("stated_1_5")`; pairs of tasks: `templates.choice(first, second, wording)`."""
+    return Templates(knob_texts(request.node))

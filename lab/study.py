@@ -1,0 +1,138 @@
+"""What a study brings to the laboratory, and how the laboratory finds it.
+
+The laboratory knows no study by name. A study declares one `Study`, and its package names it as an entry point:
+
+    [project.entry-points."lab.studies"]
+    mine = "my_package.my_study:STUDY"
+
+Functions are named as "package.module:function" and imported when they are needed, so that to know all studies costs
+no import of what they do. This module imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+GROUP = "lab.studies"
+"""The entry points of installed packages that name a `Study`."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """How a table speaks of an experiment that it always lists, whether it ran or not.
+
+    Attributes
+    ----------
+    metric
+        The name of the metric in the row of an experiment that did not run.
+    label
+        What the experiment's summary calls its mean over all cells.
+    estimate
+        The estimate whose mean that is.
+    """
+
+    metric: str
+    label: str
+    estimate: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One study, as it registers with the laboratory.
+
+    Attributes
+    ----------
+    name
+        One word, as "ratings".
+    plugins
+        Modules with pytest fixtures and hooks; they are registered when pytest is configured.
+    models
+        A function without arguments that names the subjects studied by default: "package.module:function".
+    commands
+        Commands of `lab NAME`: a function that takes the arguments and returns the exit status, by name.
+    parts
+        Parts of `lab report`: a function of a record and of the places to write to, by name, in the order in which
+        they are made.
+    on_request
+        Those of `parts` that `lab report` makes only when they are named.
+    reports
+        Commands of `lab report NAME` with options of their own, by name.
+    readers
+        How written answers are read again: a function of raw rows and a judge, by the column that these rows have.
+    headlines
+        Experiments that the table of a run lists together, by id: if one ran, the others have a row as well.
+    compared
+        Names of rows that an experiment's summary shows as a table.
+    """
+
+    name: str
+    plugins: tuple[str, ...] = ()
+    models: str = ""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    on_request: tuple[str, ...] = ()
+    reports: Mapping[str, str] = field(default_factory=dict)
+    readers: Mapping[str, str] = field(default_factory=dict)
+    headlines: Mapping[str, Headline] = field(default_factory=dict)
+    compared: tuple[str, ...] = ()
+
+
+_REGISTERED: dict[str, Study] = {}
+
+
+def register(study: Study) -> None:
+    """Adds a study that no installed package names, as a project's own conftest may.
+
+    Raises ValueError where another study has its name.
+    """
+    known = {one.name: one for one in studies()}
+    if known.setdefault(study.name, study) != study:
+        raise ValueError(f"there is a study {study.name!r} already; give this one another name")
+    _REGISTERED[study.name] = study
+
+
+def studies() -> tuple[Study, ...]:
+    """All studies, by name."""
+    return tuple(one for _, one in sorted({**_installed(), **_REGISTERED}.items()))
+
+
+@lru_cache
+def _installed() -> dict[str, Study]:
+    loaded = [point.load() for point in entry_points(group=GROUP)]
+    return {study.name: study for study in loaded}
+
+
+def named(where: str) -> Callable[..., Any]:
+    """The function that "package.module:function" names."""
+    module, _, name = where.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
+
+
+def merged(place: str) -> dict[str, Any]:
+    """What all studies registered in one of their mappings, by key.
+
+    Raises ValueError where two studies have the same key.
+    """
+    values: dict[str, Any] = {}
+    for study in studies():
+        for key, value in getattr(study, place).items():
+            if values.setdefault(key, value) is not value:
+                raise ValueError(f"two studies register {key!r} in {place}; {study.name} is one of them")
+    return values
+
+
+def default_models() -> tuple[str, ...]:
+    """Names of the subjects that are studied where a run names none."""
+    return tuple(name for study in studies() if study.models for name in named(study.models)())
+
+
+def compared() -> Iterator[str]:
+    """Names of rows that an experiment's summary shows as a table."""
+    for study in studies():
+        yield from study.compared

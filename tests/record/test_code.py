@@ -1,0 +1,87 @@
+"""A fingerprint follows the sources that an experiment uses, and no others."""
+
+import importlib
+import shutil
+import sys
+import textwrap
+
+import pytest
+
+from lab.data import texts
+from lab.data.embedded import folder
+from lab.record import code
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    files = {
+        "pack/__init__.py": "",
+        "pack/test_one.py": "import numpy\nfrom . import near\nfrom pack.sub import deep\n",
+        "pack/near.py": "import pack.far\n",
+        "pack/far.py": "x = 1\n",
+        "pack/sub/__init__.py": "from ..other import y\n",
+        "pack/sub/deep.py": "",
+        "pack/other.py": "y = 2\n",
+        "pack/stranger.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(textwrap.dedent(text))
+    importlib.import_module("pack.test_one")
+    importlib.import_module("pack.stranger")
+    yield tmp_path.resolve()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pack"]:
+        del sys.modules[name]
+
+
+def seen(project):
+    code._sources.cache_clear()
+    return code.fingerprint(("pack.test_one",), project)
+
+
+@pytest.mark.parametrize("file", ["test_one", "near", "far", "other", "sub/__init__", "sub/deep"])
+def test_a_change_in_anything_imported_changes_it(project, file):
+    before = seen(project)
+    assert before == seen(project)
+    path = project / "pack" / f"{file}.py"
+    path.write_text(path.read_text() + "\n# changed\n")
+    assert seen(project) != before
+
+
+def test_a_change_elsewhere_does_not(project):
+    before = seen(project)
+    (project / "pack" / "stranger.py").write_text("# changed\n")
+    assert seen(project) == before
+
+
+def test_other_versions_of_what_computes_change_it(project, monkeypatch):
+    before = seen(project)
+    monkeypatch.setattr(code, "versions", lambda: {"numpy": "0.0"})
+    code._environment.cache_clear()
+    try:
+        assert seen(project) != before
+    finally:
+        code._environment.cache_clear()
+
+
+def test_a_change_in_any_text_of_a_prompt_changes_it(project, tmp_path, monkeypatch):
+    """Prompts are also made while a cell runs, so none of its fixtures need show them."""
+    shutil.copytree(folder("prompts"), tmp_path / "prompts")
+    kept = (code._environment, texts.fingerprint, texts.files)
+    before = seen(project)
+    monkeypatch.setattr(texts, "folder", lambda kind: tmp_path / kind)
+    try:
+        for name in ("questions", "ratings", "lexicons"):
+            path = tmp_path / "prompts" / f"{name}.yaml"
+            for each in kept:
+                each.cache_clear()
+            assert seen(project) == before
+            path.write_text(path.read_text() + "# changed\n")
+            for each in kept:
+                each.cache_clear()
+            assert seen(project) != before
+            before = seen(project)
+    finally:
+        for each in kept:
+            each.cache_clear()

@@ -1,0 +1,105 @@
+"""The page without Allure: complete, of one piece, and with the same room for what did not hold."""
+
+import re
+import shutil
+
+import pytest
+from lab.views.__main__ import main
+
+from lab.views.page import write
+from tests.views.browser import CHROMIUM, MISSING, browser
+from tests.views.conftest import Results, estimate
+from tests.views.test_allure import FIRST, HEADER, SECOND
+
+
+@pytest.fixture(scope="session")
+def told(once):
+    """A results folder of two runs, for all to read."""
+
+    def make(folder):
+        made = Results(folder, lambda: HEADER)
+        for run, value, knobs in ((FIRST, 0.6, {"n": 1}), (SECOND, 0.8, {"n": 2})):
+            for name, value_of in (("HOLDS", value), ("FAILS", 0.2)):
+                cell = made.cell(name, "one", run=run, keep=[("r", estimate(value_of), 0.5)], key=run, knobs=knobs, finish=False)  # fmt: skip
+                cell.control("it is sound", True)
+                cell.plot("curve", lambda ax: ax.plot([0, 1], [0, 1]))
+                cell.registration("as registered" if name == "HOLDS" else "changed since: knobs 1 -> 2")
+                cell.finish("PASS" if name == "HOLDS" else "FAIL", f"r is {value_of} < 1 & > 0")
+        made.cell("VAGUE", "two", run=SECOND, keep=[("r", estimate(0.5, 0.2), 0.5)])
+        made.cell("LOST", "two", run=SECOND, finish=False)
+        made.cell(
+            "HOLDS", "untrained:one", run=SECOND, negative="a twin <b>knows</b> nothing", keep=[("r", estimate(0), 0.5)]
+        )
+
+    return once("two-runs", make)
+
+
+def test_what_failed_is_told_in_the_same_form_as_what_held(told, tmp_path):
+    page, _ = (path.read_text() for path in write(told, tmp_path))
+    cards = dict(re.findall(r'<div class="card" id="([^"]+)">(.*?)\n</div>\n', page, re.DOTALL))
+    assert list(cards) == ["HOLDS-one", "FAILS-one", "VAGUE-two", "LOST-two", "HOLDS-untrained-one"]
+
+    def form(text):
+        text = re.sub(r"data:image/png;base64,[^\"]+", "data", text)
+        return re.findall(r"</?[a-z0-9]+", text)
+
+    assert form(cards["HOLDS-one"]) == form(cards["FAILS-one"])
+    assert "Claims that were refuted (1)" in page
+    assert page.count("<h2>") == 9
+
+
+def test_verdicts_the_map_and_the_changes_are_told(told, tmp_path):
+    page, markdown = (path.read_text() for path in write(told, tmp_path))
+    assert "| HOLDS | ✓ 0.8 | ✗ 0 (control) | |" in markdown
+    assert "| FAILS | ✗ 0.2 | | |" in markdown
+    assert "| HOLDS[one] | PASS → PASS (run 20260101-000000-aaaa) | r 0.2 [0.172, 0.228] | knobs.n" in markdown
+    assert "1 cells stand as they were registered" in markdown
+    assert "- FAILS[one]: changed since: knobs 1 -> 2" in markdown
+    for said in (
+        "box, NVIDIA H200",
+        "✓ 1 PASS",
+        "✗ 1 FAIL",
+        "? 1 INCONCLUSIVE",
+        "! 1 INVALID",
+        "1 of 1 negative controls",
+    ):
+        assert said in page, said
+
+
+def test_several_settings_of_one_subject_are_told_apart_in_the_map(tmp_path):
+    made = Results(tmp_path / "results")
+    for depth in (0.25, 0.75):
+        cell = made.cell("S", "one", f"depth={depth}", knobs={"depth": depth}, keep=[("r", estimate(depth), 0.5)])
+        assert cell
+    made.cell("S", "one", "seed", seed=7, knobs={"depth": 0.25}, keep=[("r", estimate(0.3), 0.5)])
+    markdown = write(made.folder)[1].read_text()
+    assert "(depth=0.25, seed=42)" in markdown or "(depth=0.75, seed=42)" in markdown or "one x depth" in markdown
+
+
+def test_nothing_is_fetched_text_is_escaped_and_the_pictures_of_the_markdown_are_there(told, tmp_path):
+    page, markdown = write(told, tmp_path / "out")
+    html = page.read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", html)
+    assert not re.findall(r"@import|url\(", html)
+    assert "a twin &lt;b&gt;knows&lt;/b&gt; nothing" in html
+    assert "r is 0.8 &lt; 1 &amp; &gt; 0" in html
+    linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", markdown.read_text())
+    assert len(linked) == 2
+    assert all((tmp_path / "out" / path).resolve().is_file() for path in linked)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+def test_a_browser_shows_the_page_from_disk_with_its_plots(told, tmp_path):
+    results = shutil.copytree(told, tmp_path / "results")
+    assert main(["page", "--results", str(results)]) == 0
+    with browser(tmp_path / "profile") as page:
+        page.open((results / "page.html").as_uri())
+        assert page.wait("document.readyState == 'complete' && [...document.images].map(i => i.naturalWidth)") == [
+            500,
+            500,
+        ]
+        assert page.run("document.querySelectorAll('.heat tr').length") == 5
+        page.run("document.querySelector('.heat a').click()")
+        assert page.run("location.hash") == "#FAILS-one"
+        assert page.run("document.documentElement.scrollWidth <= innerWidth")
+        assert [url for url in page.requested if not url.startswith(("file:", "data:", "about:"))] == []
