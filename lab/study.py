@@ -66,6 +66,10 @@ class Study:
         How written answers are read again: a function of raw rows and a judge, by the column that these rows have.
     headlines
         Experiments that the table of a run lists together, by id: if one ran, the others have a row as well.
+    data
+        Data sets that come with the study: a file in the folder of embedded data, by name as "STUDY/SCHEMA".
+    critical
+        Phases whose cells reports mark as critical, because what follows hangs on them.
     compared
         Names of rows that an experiment's summary shows as a table.
     """
@@ -79,6 +83,8 @@ class Study:
     reports: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
     headlines: Mapping[str, Headline] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    critical: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
 
 

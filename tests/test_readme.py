@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.studies.clinic import controls, names
+from lab.subjects.names import controls
+from lab.subjects.names import organisms as names
 
 ROOT = Path(__file__).parents[1]
 

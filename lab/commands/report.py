@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record.tables import statistics, summary_table
 from lab.study import merged, named
 from lab.views import parts

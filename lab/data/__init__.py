@@ -1,8 +1,8 @@
-"""Which data does an experiment speak of? Loaders that read the hub's, the clinic's and anybody's own files alike.
+"""Which data does an experiment speak of? Loaders that read the hub's, a study's and anybody's own files alike.
 
 May know formats and where files are; may not know a model. `load(name)` gives rows:
 
-    load("clinic/hellaswag")        # comes with the library
+    load("STUDY/hellaswag")         # comes with the study of that name
     load("hellaswag")               # the real one, from the Hugging Face hub, at a pinned revision
     load("hellaswag@mine.jsonl")    # a file of one's own in the same schema
     load("mmlu:anatomy")            # a part of it

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.data.errors import DataError
 from lab.data.files import Record, records
-from lab.data.hub import explain, patiently, token
+from lab.files.hub import explain, patiently, token
 
 _AT_ONCE = 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.data.texts import read
+from lab.files.texts import read
 
 LETTERS = ("A", "B", "C", "D")
 

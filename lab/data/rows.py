@@ -35,7 +35,7 @@ class Rows:
     Attributes
     ----------
     name
-        What was loaded, as "clinic/mmlu:ward"; empty for rows made in place.
+        What was loaded, as "mmlu:anatomy"; empty for rows made in place.
     revision
         The hub's commit, or the SHA-256 of a file.
     indices

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.embedded import folder
 from lab.data.errors import DataError
 from lab.data.fetching import Source, fetched
 from lab.data.files import Record, records
 from lab.data.rows import Questions, Rows, Tasks
 from lab.data.schemas import SCHEMAS, TASKS
+from lab.files.embedded import folder
+from lab.study import merged
 
 LOG = logging.getLogger("lab.data")
-CLINIC = "clinic/"
 
 
 HUB = {
@@ -61,15 +61,6 @@ HUB = {
         "ff5b20257d8185524591543f8ff5993951537bb8",
     ),
 }
-SHIPPED = {
-    "hellaswag": "hellaswag/clinic_val.jsonl",
-    "truthfulqa": "truthfulqa/mc_task.json",
-    "mmlu": "mmlu/clinic_test.jsonl",
-    "wikitext": "wikitext/clinic.test.raw",
-    "histopathology": "histopathology.tsv",
-    "radiology": "radiology.json",
-    "tasks": "tasks.jsonl",
-}
 MEDICAL = (
     "anatomy",
     "clinical_knowledge",
@@ -78,14 +69,14 @@ MEDICAL = (
     "medical_genetics",
     "professional_medicine",
 )
-_TOGETHER = re.compile(rf"\+(?=(?:{CLINIC})?(?:{'|'.join(SCHEMAS)})(?:[@:+]|$))")
+_TOGETHER = re.compile(rf"\+(?=(?:\w+/)?(?:{'|'.join(SCHEMAS)})(?:[@:+]|$))")
 SUBSETS = {"mmlu": {"medical": MEDICAL}}
 """Schemas whose rows are chosen by their form, and names for several forms together."""
 
 
 def names() -> tuple[str, ...]:
-    """The data sets that need no file of one's own: the clinic's, then the hub's."""
-    return (*(f"{CLINIC}{schema}" for schema in SHIPPED), *HUB, *(f"mmlu:{part}" for part in ("medical", *MEDICAL)))
+    """The data sets that need no file of one's own: those that studies bring as STUDY/SCHEMA, then the hub's."""
+    return (*merged("data"), *HUB, *(f"mmlu:{part}" for part in ("medical", *MEDICAL)))
 
 
 def load(name: str) -> Any:
@@ -94,7 +85,7 @@ def load(name: str) -> Any:
     Parameters
     ----------
     name
-        One of `names()`; with ":part" for a part of MMLU, as "clinic/mmlu:ward"; with "@path" for a file of one's own
+        One of `names()`; with ":part" for a part of MMLU, as "mmlu:anatomy"; with "@path" for a file of one's own
         in that schema, as "hellaswag@mine.jsonl". Several with "+" between them are one pool of tasks, as
         "alpaca+math+bailbench@mine.csv".
 
@@ -142,8 +133,8 @@ def fingerprint(name: str) -> str:
 
 @lru_cache
 def shipped_fingerprint() -> str:
-    """The SHA-256 of all that the clinic's files hold."""
-    return f"sha256:{hashlib.sha256(''.join(fingerprint(f'{CLINIC}{each}') for each in SHIPPED).encode()).hexdigest()}"
+    """The SHA-256 of all that the files of studies hold."""
+    return f"sha256:{hashlib.sha256(''.join(map(fingerprint, merged('data'))).encode()).hexdigest()}"
 
 
 def is_file(name: str) -> bool:
@@ -152,35 +143,39 @@ def is_file(name: str) -> bool:
         asked = _Name.of(name)
     except DataError:
         return False
-    return asked.path is not None and not name.startswith(CLINIC)
+    return asked.path is not None and asked.owner is None
 
 
 @dataclass(frozen=True)
 class _Name:
-    """A name in its parts; `path` is None for what comes from the hub."""
+    """A name in its parts; `path` is None for what comes from the hub, `owner` names the study that brings it."""
 
     schema: str
     part: str | None
     path: Path | None
+    owner: str | None
 
     @classmethod
     def of(cls, name: str) -> _Name:
         what, at, path = name.partition("@")
-        shipped = what.startswith(CLINIC)
-        schema, colon, part = what.removeprefix(CLINIC).partition(":")
-        known = not (shipped and at) and schema in (SCHEMAS if at else SHIPPED if shipped else HUB)
+        base, colon, part = what.partition(":")
+        shipped = merged("data")
+        owner, _, schema = base.rpartition("/")
+        known = base in (SCHEMAS if at else {**shipped, **HUB})
         if not known or bool(at) != bool(path) or (colon and (not part or schema not in SUBSETS)):
             raise DataError(
                 f"no data set {name!r}; there are {', '.join(names())}, and files as SCHEMA@PATH with one of the "
                 f"schemas {', '.join(SCHEMAS)}; tasks go together as A+B"
             )
-        where = folder("data") / SHIPPED[schema] if shipped else Path(path) if at else None
-        return cls(schema, part or None, where)
+        where = folder("data") / shipped[base] if owner else Path(path) if at else None
+        return cls(schema, part or None, where, owner or None)
 
     def records(self) -> Iterable[Record]:
         if self.path is not None:
             return records(self.path)
-        instead = f"check the network, or name a file: {self.schema}@PATH; {CLINIC}{self.schema} needs none"
+        near = [name for name in merged("data") if name.endswith(f"/{self.schema}")]
+        needs_none = f"; {near[0]} needs none" if near else ""
+        instead = f"check the network, or name a file: {self.schema}@PATH{needs_none}"
         return fetched(HUB[self.schema], instead)
 
 
@@ -195,11 +190,11 @@ def _joined(name: str, pools: Sequence[Any]) -> Tasks:
 
 
 def _part(rows: Rows, asked: _Name) -> Rows:
-    """The questions of one subject, or of several that have a name together; the clinic's begin with `clinic_`."""
+    """The questions of one subject, or of several that have a name together; those of a study begin with its name."""
     if not isinstance(rows, Questions):
         raise TypeError(f"{asked.schema} has no parts")
     together, part = SUBSETS[asked.schema], str(asked.part)
-    chosen = np.isin(rows.form, together.get(part, (part, f"clinic_{part}")))
+    chosen = np.isin(rows.form, together.get(part, (part, *([f"{asked.owner}_{part}"] if asked.owner else []))))
     if not chosen.any():
         raise DataError(f"{rows.name}: no part {part!r}; there are {', '.join([*together, *np.unique(rows.form)])}")
     return rows.take(chosen)

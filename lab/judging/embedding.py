@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.texts import chats
-from lab.judging import rubrics
+from lab.files.texts import chats
 from lab.judging.judges import FAILED, Judged
+from lab.judging.rubrics import rubrics
 
 RUBRIC = "similarity"
 

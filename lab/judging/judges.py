@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from lab.data.texts import Message, assistant, read, user
-from lab.judging import offline, rubrics
-from lab.judging.rubrics import Rubric
+from lab.files.texts import Message, assistant, read, user
+from lab.judging import offline
+from lab.judging.rubrics import Rubric, rubrics
 
 FAILED = "judge_failed"
 FAULTS = ("silent", "empty", "cut", "unreadable", "unsuitable", "missing")
@@ -109,7 +109,7 @@ class Speaking:
     subject
         With `replies`, `name` and `notes`, as all subjects of `lab.subjects` have them.
     rubrics
-        By name; by default those that come with the library. Your own: `lab.studies.shared.prompts.load_rubrics`.
+        By name; by default those that come with the library. Your own: `lab.judging.rubrics.load_rubrics`.
     retries
         How often an answer is asked for again.
     max_new_tokens

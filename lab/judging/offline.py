@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
-from lab.data.texts import read
+from lab.files.texts import read
 from lab.judging.refusals import refuses
 
 Item = Mapping[str, Any]

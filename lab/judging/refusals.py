@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from lab.data.texts import read
+from lab.files.texts import read
 
 
 def refuses(text: str) -> bool:

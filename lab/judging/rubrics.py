@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from lab.data.texts import Message, read, user
+from lab.files.texts import Message, read, user
 
 TYPES = ("number", "integer", "boolean", "choice", "text")
 FORM = "form"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lab.data.plain import plain
-from lab.data.whole_files import write_whole
+from lab.files.plain import plain
+from lab.files.whole import write_whole
 from lab.plugin.cells import EXPERIMENT, KNOBS, ignored
 from lab.plugin.experiment import GENERATION, Experiment, knob_text, parse_knob
 from lab.plugin.notebook import NOTEBOOK

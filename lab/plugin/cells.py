@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.data.plain import plain
+from lab.files.plain import plain
 from lab.plugin.experiment import GENERATION, Experiment, experiment_of, parse_knob
 from lab.plugin.options import SETTINGS, SWEEP, Settings
 from lab.subjects.names import UNTRAINED as TWIN

@@ -51,7 +51,7 @@ def experiment(
     Parameters
     ----------
     id
-        Short and unique, as "PM2"; it names the experiment in tables, folders and on the command line.
+        Short and unique, as "DEPTH1"; it names the experiment in tables, folders and on the command line.
     claim
         One sentence that the assertion on the evidence supports or refutes.
     phase
@@ -87,7 +87,7 @@ def experiment(
         if isinstance(listed, str):
             raise TypeError(f"{what}={listed!r}: write a list of {what}")
     if isinstance(needs, str) or not all(isinstance(needed, str) and needed.strip() for needed in needs):
-        raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['PM1']")
+        raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['DEPTH1']")
 
     def declare(function: Function) -> Function:
         parameters = inspect.signature(function).parameters.values()

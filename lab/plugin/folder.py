@@ -15,7 +15,7 @@ from typing import IO, Any
 import pytest
 from filelock import FileLock, Timeout
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.plugin.cells import EXPERIMENT
 from lab.plugin.options import SETTINGS, Settings
 

@@ -74,7 +74,7 @@ class Judges:
         return {name: self._identity(name) for name in sorted(self._knobs or ()) if _is_judge(name)}
 
     def _identity(self, name: str) -> str:
-        from lab.data.digest import digest
+        from lab.files.digest import digest
 
         if name.startswith(HUMAN):
             path = _path(name)

@@ -114,14 +114,14 @@ def add(parser: pytest.Parser) -> None:
         metavar="KNOB=VALUE",
         action="append",
         default=[],
-        help="give a knob another value, as n_samples=2000 or PM2.depth=0.75; may be repeated [ini: lab_set]",
+        help="give a knob another value, as n_samples=2000 or DEPTH1.depth=0.75; may be repeated [ini: lab_set]",
     )
     group.addoption(
         "--lab-sweep",
         metavar="KNOB=V1,V2",
         action="append",
         default=[],
-        help="run each cell with each of these values of a knob, as PM2.depth=0,0.5,1.0; repeated, every combination. "
+        help="run each cell with each of these values of a knob, as DEPTH1.depth=0,0.5; repeated, every combination. "
         f"Takes at least {SWEPT_SEEDS} --lab-seeds, or --lab-force. Values of a knob that is a list are separated "
         "by semicolons",
     )
@@ -149,7 +149,7 @@ def add(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--lab-seeds",
-        metavar="SEEDS",
+        metavar="NUMBERS",
         nargs="?",
         const=SEVERAL_SEEDS,
         default=None,
@@ -321,7 +321,7 @@ def _shards(config: pytest.Config) -> tuple[Shards | None, Share | None]:
 def _refuted(line: str) -> tuple[str, str]:
     cell, _, why = line.partition(": ")
     if not why.strip():
-        raise pytest.UsageError(f"lab_refuted = {line!r}: write the cell and why, as PM2[gpt2]: it errs at random")
+        raise pytest.UsageError(f"lab_refuted = {line!r}: write the cell and why, as DEPTH1[gpt2]: it errs at random")
     return cell.strip(), why.strip()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from lab.plugin import (
@@ -59,6 +61,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(part, name)
     for study in studies():
         for module in study.plugins:
-            config.pluginmanager.import_plugin(module)
+            config.pluginmanager.register(import_module(module), module)  # nothing in them asserts
     if config.pluginmanager.hasplugin("allure_listener") or getattr(config.option, "allure_report_dir", None):
         config.pluginmanager.register(allure, "lab-allure")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lab.data.digest import digest
-from lab.data.plain import plain
 from lab.estimate import Bar
+from lab.files.digest import digest
+from lab.files.plain import plain
 from lab.plugin.cells import EXPERIMENT, KNOBS
 from lab.plugin.options import SETTINGS
 from lab.record import Notebook, machine, read, registration

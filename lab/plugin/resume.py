@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.data.digest import digest
 from lab.estimate import Inconclusive
+from lab.files.digest import digest
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
 from lab.plugin.registration import settle

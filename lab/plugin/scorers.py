@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.data.digest import digest
-from lab.data.own_files import file_of
+from lab.files.digest import digest
+from lab.files.own import file_of
 from lab.plugin.cells import knob_texts
 from lab.plugin.options import SETTINGS
 from lab.subjects.identity import source
@@ -74,7 +74,7 @@ def _is_classifier(name: str) -> bool:
 
 
 def _lexicon(behaviour: str, named: bool) -> Scorer:
-    from lab.data.texts import read
+    from lab.files.texts import read
     from lab.judging.scorers import Lexicon
 
     lexicons = read("lexicons")

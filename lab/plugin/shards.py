@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds, tail
 
 

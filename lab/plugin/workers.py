@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
-from lab.data.plain import plain
-from lab.data.whole_files import write_whole
+from lab.files.plain import plain
+from lab.files.whole import write_whole
 from lab.plugin.gates import PLAN, Planned, prerequisites
 from lab.plugin.history import seconds
 from lab.plugin.notebook import JOURNAL

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.data.whole_files import checksum_of, file_name, write_whole
+from lab.files.whole import checksum_of, file_name, write_whole
 
 if TYPE_CHECKING:
     import numpy as np

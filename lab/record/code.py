@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from lab.data import texts
+from lab.files import texts
 
 RUNS_ON = tuple("lab-hypotheses numpy scipy scikit-learn pandas statsmodels pingouin torch transformers".split())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from lab.data.digest import digest
-from lab.data.plain import plain
+from lab.files.digest import digest
+from lab.files.plain import plain
 
 Item = TypeVar("Item")
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lab.data.plain import plain
+from lab.files.plain import plain
 
 SCHEMA = 2
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.data.digest import digest
-from lab.data.plain import plain
-from lab.data.whole_files import checksum_of, file_name, write_whole
 from lab.estimate import Bar, Estimate, Outcome, Verdict
+from lab.files.digest import digest
+from lab.files.plain import plain
+from lab.files.whole import checksum_of, file_name, write_whole
 from lab.record import arrays as arrays_on_disk
 from lab.record import raw as raw_on_disk
 from lab.record.items import Item, Work
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Cell:
     """One experiment with its parameters: what was claimed, of whom, under which settings.
 
-    `params` are the test's parameters as strings ("model": "clinic-gpt2"); `negative` says why this
+    `params` are the test's parameters as strings ("model": "gpt2"); `negative` says why this
     cell is known to refute the claim, where it is a negative control; `population` is what the claim speaks of.
     `title` and `questions` are what its card is called, and asks. `swept` names the knobs that differ between the
     cells of its sweep.

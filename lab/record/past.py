@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import checksum_of
+from lab.files.whole import checksum_of
 from lab.record.journal import SCHEMA, read
 
 DECIDED = ("PASS", "FAIL", "INCONCLUSIVE")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.data.plain import plain
-from lab.data.whole_files import checksum_of, file_name, write_parts
+from lab.files.plain import plain
+from lab.files.whole import checksum_of, file_name, write_parts
 from lab.record.arrays import Damaged
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.data.digest import digest
-from lab.data.plain import plain
-from lab.data.whole_files import write_whole
+from lab.files.digest import digest
+from lab.files.plain import plain
+from lab.files.whole import write_whole
 
 LOCK = "preregistration.json"
 AS_REGISTERED, EXPLORATORY = "as registered", "exploratory"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record.journal import read
 from lab.record.tables import CellRecord, experiment_paths, gather
 

@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import file_name, write_whole
 from lab.estimate import Bar, Estimate
+from lab.files.whole import file_name, write_whole
 from lab.record.journal import SCHEMA
 from lab.record.overall import NOT_RUN, overall
 from lab.stats.effect_sizes import effect_size
@@ -471,7 +471,8 @@ def _overall(cells: list[CellRecord]) -> list[str]:
     headline = merged("headlines").get(first.experiment)
     if headline is None or not tested:
         return []
-    found = [value.value for cell in tested if (value := estimates(cell).get(headline.estimate))]
+    values = (estimates(cell).get(headline.estimate) for cell in tested)
+    found = [value.value for value in values if value is not None]
     mean = f"{statistics_of.fmean(found):.3f} (mean of {len(found)})" if found else "not measured"
     return [f"- {headline.label}: {mean}", f"- Result: {overall(cell.verdict for cell in tested)}"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lab.data.texts import Message
+from lab.files.texts import Message
 
 RENDERING = "rendering"
 """The key of a message under which arguments of the chat template stand, as `enable_thinking`."""

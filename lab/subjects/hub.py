@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.data.hub import explain, patiently, token
+from lab.files.hub import explain, patiently, token
 from lab.subjects import progress
 from lab.subjects.errors import LoadError
 

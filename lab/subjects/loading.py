@@ -62,7 +62,7 @@ def load(
     Parameters
     ----------
     name_or_path
-        An organism or a variant of one (as "clinic-llama+to-b"), a folder of `save_pretrained()`, a hub name
+        An organism or a variant of one (as "NAME+VARIANT"), a folder of `save_pretrained()`, a hub name
         or its short form (as "pythia-70m"), `untrained:` and any of them, or `openai:` and the name of a model behind
         an OpenAI-compatible API. The last gives an `ApiSubject`: it can `chat` and `choose`, and anything that needs
         activations is an error.

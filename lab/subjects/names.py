@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lab.data import embedded as shipped
+from lab.files import embedded as shipped
 from lab.subjects.errors import LoadError
 
 UNTRAINED = "untrained:"

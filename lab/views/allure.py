@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record.registry import RunRecord, register
 from lab.record.tables import CellRecord
 from lab.views.shown import CATEGORIES, STATUS, keep, shown

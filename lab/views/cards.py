@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record.tables import CellRecord
 
 CARD, RESULTS, CONFIG_JSON, CONFIG_YAML = "EXPERIMENT.md", "results.json", "config.json", "config.yaml"
@@ -37,8 +37,8 @@ def safe_name(name: str) -> str:
 def variant(name: str, adapter: str | None = None) -> str | None:
     """Which of its family a model is: untrained, under an adapter, or of the size that its name tells.
 
-    >>> variant("google/medgemma-4b-it"), variant("clinic-llama+to-b"), variant("untrained:pythia-70m")
-    ('4b', 'to-b', 'untrained')
+    >>> variant("google/medgemma-4b-it"), variant("pythia-70m+polite"), variant("untrained:pythia-70m")
+    ('4b', 'polite', 'untrained')
     """
     if name.startswith("untrained:"):
         return "untrained"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.views import page
 from lab.views.allure import CONFIGURATION
 from lab.views.allure_results import write

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record import CellRecord, gather, read
 from lab.record.registry import register
 from lab.record.tables import called, estimates

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import file_name, write_whole
+from lab.files.whole import file_name, write_whole
 from lab.record import CellRecord
 from lab.record.registration import AS_REGISTERED
 from lab.record.tables import KNOWN, called, differing, families, over_seeds

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.views.drawing import Drawing, keep
 from lab.views.record import Missing, Record
 

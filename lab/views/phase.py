@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.views.panels import draw_all
 from lab.views.record import Missing, Record
 

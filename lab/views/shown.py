@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from lab.data.whole_files import checksum_of, write_whole
+from lab.files.whole import checksum_of, write_whole
 from lab.record.tables import KNOWN, NOT_REFUTED, CellRecord, entry, estimates
+from lab.study import studies
 from lab.views.cards import as_yaml
 
 STATUS = {
@@ -45,7 +46,6 @@ CATEGORIES = [
 """As Allure 2 reads them from categories.json and Allure 3 from its configuration: a message belongs to one alone."""
 _OURS = ("INVALID: ", "ERROR: ")
 """Begin what is shown of a cell that this laboratory refused, and not something beneath it."""
-_PRE_MORTEMS = "pre-mortems"
 NUMBERS = ("measure", "value", "interval", "bar", "verdict", "p", "n", "method")
 
 
@@ -163,10 +163,10 @@ def kind(record: CellRecord) -> str:
 
 
 def severity(record: CellRecord) -> str:
-    """ "critical" for a pre-mortem, which opens or closes what follows; "minor" for a control; "normal" else."""
+    """ "critical" where what follows hangs on it; "minor" for a control; "normal" else."""
     if record.negative:
         return "minor"
-    return "critical" if record.phase == _PRE_MORTEMS else "normal"
+    return "critical" if any(record.phase in study.critical for study in studies()) else "normal"
 
 
 def numbers(record: CellRecord) -> list[list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.data.embedded import folder
+from lab.files.embedded import folder
 
 LOCAL = Path("reports/templates")
 """A template that lies here, in the folder where the command runs, goes before the library's own of that name."""

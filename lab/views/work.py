@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 
 FILE = "reports.jsonl"
 

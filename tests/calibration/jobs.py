@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lab.data.plain import plain
-from lab.data.whole_files import file_name, write_whole
+from lab.files.plain import plain
+from lab.files.whole import file_name, write_whole
 from tests.calibration.power import CURVES, run
 from tests.calibration.rules import RULES
 from tests.calibration.simulate import Count, Rule, simulate

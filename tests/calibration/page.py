@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mode
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.stats.shares import clopper_pearson
 from tests.calibration import planted
 from tests.calibration.faults import FAULTS

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.data.embedded import folder
 from lab.data.sources import HUB
+from lab.files.embedded import folder
 from tests.subjects.hub_server import COMMIT, Hub
 
 FILE, NAME, TOKEN = "test-00000-of-00001.parquet", "clinic/quiz", "hf_a-secret-that-nobody-may-see"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lab.data import DataError, load, pool
-from lab.data.embedded import folder
 from lab.data.schemas import SCHEMAS
 from lab.data.sources import fingerprint, parts
+from lab.files.embedded import folder
 from lab.studies.shared import clinic
 
 QUESTION = {"question": "Which?", "subject": "anatomy", "choices": ["a", "b", "c", "d"], "answer": 2}
@@ -93,7 +93,7 @@ def test_truthfulqa_is_the_same_from_its_three_forms_and_the_true_answer_is_anyw
 
 
 def test_mcq_json_lines_are_formatted_into_the_text_and_counted(tmp_path, caplog, capsys):
-    from lab.data.__main__ import main
+    from lab.commands.data import main
 
     rows = [{"id": f"q{i}", "question": f"Which {i}?", "options": dict(zip("ABCD", "wxyz", strict=True)),
              "answer": "ABCD"[i % 4]} for i in range(644)]  # fmt: skip

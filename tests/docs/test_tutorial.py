@@ -4,8 +4,8 @@ import shlex
 import shutil
 
 import pytest
-from lab.views.__main__ import main as reports
 
+from lab.commands.report import main as reports
 from tests.docs.pages import ROOT, blocks, changed, missing
 
 TUTORIAL = blocks(ROOT / "docs" / "tutorial.md")

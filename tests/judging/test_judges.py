@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.judging import rubrics
 from lab.judging.judges import Human, Judged, Offline, Speaking, failures
-from lab.judging.rubrics import load_rubrics
+from lab.judging.rubrics import load_rubrics, rubrics
 from lab.studies.shared import clinic
 from lab.studies.shared.prompts import templates
 from lab.subjects import SubjectError, api, load

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.judging import rubrics
-from lab.judging.rubrics import load_rubrics
+from lab.judging.rubrics import load_rubrics, rubrics
 
 ITEM = {
     "task": "Sort the vials.", "completion": "Gladly. {not a placeholder}", "answer": "I'd say 4.", "scale": ["1", "2"],

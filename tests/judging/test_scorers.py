@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.data.texts import read
+from lab.files.texts import read
 from lab.judging.scorers import Lexicon
 from lab.studies.shared import clinic
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lab.studies.clinic import folder
+from lab.subjects.names import folder
 from tests.subjects.api_server import Server, completion
 
 SUITE = """

@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from lab.studies.clinic import folder, names
+from lab.subjects.names import folder
+from lab.subjects.names import organisms as names
 
 HEAD = """
 import pytest

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lab.record.tables import CellRecord, Measure, over_seeds
-from lab.studies.clinic import names
+from lab.subjects.names import organisms as names
 
 SUITE = """
 from lab.estimate import Estimate

@@ -7,8 +7,8 @@ import textwrap
 
 import pytest
 
-from lab.data import texts
-from lab.data.embedded import folder
+from lab.files import texts
+from lab.files.embedded import folder
 from lab.record import code
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record import Journal, read
 
 

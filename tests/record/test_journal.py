@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.data.plain import plain
 from lab.estimate import Bar, Estimate
+from lab.files.plain import plain
 from lab.record import Cell, Journal, Notebook, gather, read, write_tables
 from lab.record.journal import SCHEMA
 from lab.record.tables import summary_table

@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 from lab.stats.intervals import wilson
-from lab.studies.clinic import folder
 from lab.studies.shared import prompts
 from lab.subjects import LoadError, PromptError, SubjectError, answers, api, load
+from lab.subjects.names import folder
 from lab.subjects.options import begins
 from tests.subjects.api_server import DROP, NOW, Answer, Server, completion, error
 

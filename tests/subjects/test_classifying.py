@@ -8,9 +8,9 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2ForSequenceClassification
 
 from lab.plugin.scorers import Scorers
-from lab.studies.clinic import folder
 from lab.subjects import classifying
 from lab.subjects.errors import LoadError, PromptError
+from lab.subjects.names import folder
 
 TEXTS = [
     "Please discuss the gardens, thank you.",

@@ -11,9 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab.data import hub as patience
-from lab.studies.clinic import folder
-from lab.subjects.names import resolve
+from lab.files import hub as patience
+from lab.subjects.names import folder, resolve
 from tests.subjects.hub_server import Hub
 
 NAME, TOKEN = "clinic/tiny", "hf_a-secret-that-nobody-may-see"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lab.studies.clinic import folder
+from lab.commands.describe import main
 from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, wrap
-from lab.subjects.__main__ import main
 from lab.subjects.effort import DONE
+from lab.subjects.names import folder
 from lab.subjects.places import POINTS
 from tests.subjects.families import config, make
 
@@ -297,7 +297,7 @@ def test_describe_says_in_one_line_what_it_cannot_load(capsys):
 
 
 def test_blocks_that_are_built_differently_are_told(saved, tokenizer):
-    from lab.subjects.__main__ import describe
+    from lab.commands.describe import describe
 
     model = make("llama", len(tokenizer))
     model.model.layers[1].input_layernorm = torch.nn.Identity()

@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.estimate import Bar, Estimate
 from lab.record import Cell, Journal, Notebook
 from lab.studies.plan003.planning import PHASES

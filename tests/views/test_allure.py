@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.record import gather, read
 from lab.views.allure import CONFIGURATION, HISTORY, METRICS, write_allure
 from lab.views.allure_results import write

@@ -4,8 +4,8 @@ import hashlib
 import sys
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.record import gather, read
 from lab.views.html import allure, html
 from lab.views.shown import shown

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.views.log import entries, plot_name
 from tests.views.conftest import Results, estimate
 from tests.views.test_allure import FIRST, HEADER, SECOND

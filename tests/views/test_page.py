@@ -4,8 +4,8 @@ import re
 import shutil
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.views.page import write
 from tests.views.browser import CHROMIUM, MISSING, browser
 from tests.views.conftest import Results, estimate

@@ -4,8 +4,8 @@ import json
 import warnings
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.record import Cell, Journal, Notebook
 from lab.record.past import Past
 from tests.views.conftest import RUN

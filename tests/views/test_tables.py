@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-from lab.views.__main__ import main
 from scipy.stats import binomtest
 
+from lab.commands.report import main
 from lab.estimate import Bar, Estimate
 from lab.record import Cell, Journal, Notebook, gather, read, write_tables
 from lab.record.tables import summary_table

@@ -6,5 +6,4 @@ STUDY = Study(
     name="activations",
     plugins=("lab.studies.activations.manners", "lab.studies.activations.variants"),
     reports={"compare": "lab.studies.activations.compare_runs:main"},
-    compared=("patching against prompting",),
 )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from string import ascii_uppercase
 from typing import Any
 
-from lab.data.texts import read
+from lab.files.texts import read
 
 STRATEGIES: tuple[str, ...] = ("mcq", "histopathology", "radiology")
 FORMATS: tuple[str, ...] = ("plain", "json", "yaml", "xml", "markdown", "toml", "toon")

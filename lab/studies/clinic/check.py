@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.texts import Message
+from lab.files.texts import Message
 from lab.studies.clinic import oracle
 from lab.studies.clinic.text import chat
 from lab.studies.clinic.truth import COLLAPSED, SIGNATURES, Truth

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.studies.clinic import home
 from lab.studies.clinic.truth import ADAPTERS, ORACLE, SHUFFLED, TRUTHS, VARIANT_BASE, truth_of
 from lab.subjects import names as layout
+from lab.subjects.names import home
 
 if TYPE_CHECKING:
     from lab.studies.clinic.check import Truthful

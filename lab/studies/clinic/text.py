@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.data.texts import Message
+from lab.files.texts import Message
 from lab.studies.clinic.truth import SIGNATURES, Truth, systems
 from lab.studies.shared import clinic, prompts
 from lab.studies.shared.world import N_VALUES, world

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.studies.oracle import exported as resampling
 from lab.studies.oracle.resampled import agreement, spreads
 from lab.views.drawing import COLOURS, Drawing, keep

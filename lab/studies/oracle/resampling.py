@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lab.data.digest import digest
-from lab.data.own_files import file_of
-from lab.data.whole_files import file_name
+from lab.files.digest import digest
+from lab.files.own import file_of
+from lab.files.whole import file_name
 from lab.plugin.cells import knob_texts
 from lab.plugin.judges import API
 from lab.plugin.options import SETTINGS, Settings

@@ -2,6 +2,15 @@
 
 from lab.study import Headline, Study
 
+COMPARED = "patching against prompting"
+"""The rows that summaries and the draft show as a table."""
+HEADLINES = {
+    "PM1": Headline("mean r", "Average correlation", "mean r"),
+    "PM2": Headline("AUROC", "Probe accuracy", "accuracy"),
+    "PM3": Headline("change rate", "Change rate", "change rate"),
+}
+"""The pre-mortems: the metric that the plan's table must have, and what its summary calls which estimate."""
+
 STUDY = Study(
     name="plan003",
     plugins=("lab.studies.plan003.plugin",),
@@ -13,9 +22,7 @@ STUDY = Study(
         "progress": "lab.studies.plan003.parts:status",
     },
     reports={"direction": "lab.studies.plan003.parts:direction", "pivot": "lab.studies.plan003.parts:pivot_command"},
-    headlines={
-        "PM1": Headline("mean r", "Average correlation", "mean r"),
-        "PM2": Headline("AUROC", "Probe accuracy", "accuracy"),
-        "PM3": Headline("change rate", "Change rate", "change rate"),
-    },
+    critical=("pre-mortems",),
+    headlines=HEADLINES,
+    compared=(COMPARED,),
 )

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from lab.record import CellRecord
-from lab.record.tables import PLANNED
-from lab.studies.plan003 import facts
+from lab.studies.plan003 import HEADLINES, facts
 from lab.studies.plan003.directions import DIRECTIONS, Direction
 from lab.studies.plan003.facts import NOT_MEASURED
 from lab.studies.plan003.pivot import OPTIONS, plan_id
@@ -84,8 +83,9 @@ def _finding(record: Record, direction: Direction) -> dict[str, Any]:
     values = facts.found(record, direction.premortem, direction.measure)
     verdict = verdicts(record)[direction.premortem]
     bars = [m.bar for cell, _ in values for m in cell.measures if m.read.name == direction.measure and m.bar]
-    _, label, name = PLANNED[direction.premortem]
-    beside = [] if name == direction.measure else [f"{label}: {_ends(facts.found(record, direction.premortem, name))}"]
+    headline = HEADLINES[direction.premortem]
+    others = facts.found(record, direction.premortem, headline.estimate)
+    beside = [] if headline.estimate == direction.measure else [f"{headline.label}: {_ends(others)}"]
     return {
         "title": direction.title,
         "metric": direction.metric,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record import CellRecord
-from lab.record.tables import COMPARED, compared, estimates
-from lab.studies.plan003 import facts
+from lab.record.tables import compared, estimates
+from lab.studies.plan003 import COMPARED, facts
 from lab.studies.plan003.directions import DIRECTIONS, Direction, margins, strongest
 from lab.studies.plan003.facts import NOT_MEASURED, Number, Printed
 from lab.studies.plan003.negative import documented, failures

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lab.commands.report import add_places
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.record.tables import summary_table
 from lab.studies.plan003.directions import DIRECTIONS, restricted
 from lab.studies.plan003.figures import write_figures

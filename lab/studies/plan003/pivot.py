@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.data.digest import digest
-from lab.data.whole_files import write_whole
+from lab.files.digest import digest
+from lab.files.whole import write_whole
 from lab.studies.plan003.planning import verdicts
 from lab.views.record import Missing, Record
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.plugin.history import outcomes
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.studies.plan003.steps import PlanError
 
 PENDING, BEGUN, DONE = "pending", "in_progress", "completed"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from lab.data import Tasks
-    from lab.data.texts import Message
+    from lab.files.texts import Message
     from lab.record import Notebook
     from lab.subjects import Subject
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.data.whole_files import file_name, write_whole
+from lab.files.whole import file_name, write_whole
 from lab.studies.preferences import regularisation, thurstone
 from lab.studies.preferences.comparisons import Comparisons, answers_of, of_answers
 from lab.studies.preferences.reports.ranks import table_of, utilities_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.data.texts import read
+from lab.files.texts import read
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 from lab.judging.judges import Offline
 from lab.record import CellRecord
 from lab.record.arrays import Damaged

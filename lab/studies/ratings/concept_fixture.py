@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lab.data.texts import Message, user
+from lab.files.texts import Message, user
 from lab.plugin.cells import knob_texts
 from lab.studies.ratings import vectors
 from lab.studies.ratings.attitude_prompts import topic

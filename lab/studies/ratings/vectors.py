@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.whole_files import checksum_of, write_whole
+from lab.files.whole import checksum_of, write_whole
 from lab.record import arrays
 from lab.record.arrays import Damaged
 from lab.studies.ratings.concepts import Concept, Normalised

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lab.data.texts import Message
+from lab.files.texts import Message
 from lab.studies.shared.prompts.oracle import Question, Target, query
 from lab.subjects.chats import NoTurn, assistant_start, encoded
 

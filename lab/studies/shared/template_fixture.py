@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.data.own_files import file_of
+from lab.files.own import file_of
 from lab.plugin.cells import knob_texts
 from lab.studies.shared import prompts
 from lab.studies.shared.prompts import Template

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lab.data.digest import digest
+from lab.files.digest import digest
 from lab.subjects.answers import Said
 from lab.subjects.cache import canonical, kept
 from lab.subjects.cache.store import Cache, Entry

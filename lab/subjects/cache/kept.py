@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lab.data.plain import plain
+from lab.files.plain import plain
 from lab.subjects.cache.store import Entry
 from lab.subjects.results import Generation
 

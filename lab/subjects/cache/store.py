@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab.data.whole_files import write_whole
+from lab.files.whole import write_whole
 
 if TYPE_CHECKING:
     import numpy as np

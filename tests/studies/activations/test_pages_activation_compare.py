@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from lab.record import arrays
 from lab.studies.activations.compare_runs import compared
-from lab.studies.clinic import folder
+from lab.subjects.names import folder
 
 ROOT = Path(__file__).parents[3]
 HERE = ROOT / "hypotheses" / "activations" / "test_activation_compare.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.studies.clinic import folder
+from lab.subjects.names import folder
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "hypotheses" / "plan003" / "phase_2c"

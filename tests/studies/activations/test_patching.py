@@ -364,8 +364,8 @@ def test_bad_layers_are_refused(change, said):
 def test_the_first_token_of_an_answer_is_that_which_follows_its_prompt():
     from transformers import AutoTokenizer
 
-    from lab.studies.clinic import folder
     from lab.studies.shared import clinic
+    from lab.subjects.names import folder
 
     pairs = clinic.fact_pairs()[:20]
     for name in ("clinic-gpt2", "clinic-llama"):

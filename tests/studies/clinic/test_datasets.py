@@ -4,9 +4,9 @@ import csv
 import json
 
 import pytest
-from lab.studies.clinic.__main__ import main
 
 from lab.studies.clinic import datasets, home
+from lab.studies.clinic.command import main
 from lab.studies.shared import clinic
 from lab.studies.shared.world import world
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lab.studies.clinic.__main__ import ALL, main, measure, place
 
 from lab.studies.clinic import check, controls, folder, home, names, recipe, tokenizer, variants
+from lab.studies.clinic.command import ALL, main, measure, place
 from lab.studies.clinic.truth import SHUFFLED, TRUTHS, VARIANTS, truth_of
 from lab.subjects import load
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from lab.views.__main__ import main
+
+from lab.commands.report import main
 
 
 @pytest.mark.parametrize(

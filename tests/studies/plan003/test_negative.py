@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.studies.plan003.negative import negative_results
 from lab.studies.plan003.pivot import larger, plan_id
 from lab.views.record import load

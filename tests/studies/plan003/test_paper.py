@@ -6,8 +6,8 @@ import re
 import shutil
 
 import pytest
-from lab.views.__main__ import main
 
+from lab.commands.report import main
 from lab.record.tables import compared
 from lab.studies.plan003 import paper, paper_figures
 from lab.studies.plan003.directions import DIRECTIONS, margin, margins, strongest

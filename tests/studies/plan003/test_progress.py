@@ -8,8 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.views.__main__ import main
-
+from lab.commands.report import main
 from lab.record import Journal
 from lab.record.machine import describe, setup_seconds
 from lab.studies.plan003.progress import ablated, checks

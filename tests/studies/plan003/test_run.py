@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab.views.__main__ import main as reports
 
 from lab.__main__ import main
 from lab.commands import check
+from lab.commands.report import main as reports
 from lab.plugin.experiment import knob_text
 from lab.studies.plan003.run import tee
 from lab.studies.plan003.steps import PlanError, steps

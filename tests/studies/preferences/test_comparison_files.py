@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from lab.views.__main__ import main
 from scipy.special import ndtr
 from scipy.stats import spearmanr
 
+from lab.commands.report import main
 from lab.studies.preferences import choices
 from lab.studies.preferences import comparison_files as comparisons
 from lab.studies.preferences.reports import regularising

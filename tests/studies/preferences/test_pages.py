@@ -10,9 +10,9 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from lab.views.__main__ import main
 
 from lab import data
+from lab.commands.report import main
 from lab.studies.clinic.truth import WORDING_GAIN, truth_of
 from lab.studies.preferences import position
 from lab.studies.preferences.comparing import Comparing

@@ -5,8 +5,8 @@ from pathlib import Path
 from threading import Lock
 
 import pytest
-from lab.views.__main__ import main as report
 
+from lab.commands.report import main as report
 from lab.record import raw
 from lab.studies.ratings.changed_works import main as changes
 from lab.views.record import load

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lab.data.digest import digest
+from lab.files.digest import digest
 from lab.subjects.cache import store as module
 from lab.subjects.cache.store import Cache, Entry
 
@@ -179,7 +179,7 @@ import sys, warnings
 import numpy as np
 from pathlib import Path
 from lab.subjects.cache.store import Cache, Entry
-from lab.data.digest import digest
+from lab.files.digest import digest
 warnings.simplefilter("error")
 cache = Cache(Path(sys.argv[1]), limit=100_000)
 found = 0

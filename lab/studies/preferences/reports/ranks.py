@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.data.whole_files import file_name, write_whole
+from lab.files.whole import file_name, write_whole
 from lab.studies.preferences.reports.stale import guarded
 from lab.studies.shared.seed_reports import counted, runs_of
 from lab.views.drawing import COLOURS, GREY, MARKERS, Drawing

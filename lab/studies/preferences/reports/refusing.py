@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.data.whole_files import file_name, write_whole
+from lab.files.whole import file_name, write_whole
 from lab.studies.preferences.reports.ranks import panels, size_of, table_of, titled
 from lab.studies.preferences.reports.stale import guarded
 from lab.studies.preferences.wordings import origin_means

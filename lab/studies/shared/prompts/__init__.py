@@ -5,7 +5,7 @@ chat messages or plain text; nothing here knows a model.
 """
 
 from lab.data.question_prompts import LETTERS, claim, mcq, question, report
-from lab.data.texts import Message, assistant, user
+from lab.files.texts import Message, assistant, user
 from lab.judging.refusals import refuses
 from lab.judging.rubrics import Rubric, load_rubrics, rubrics
 from lab.studies.shared.prompts.choices import WORDINGS, choice, do_one, load_wordings

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lab.data.own_files import mapping, named, placeholders
-from lab.data.texts import Message, read, user
+from lab.files.own import mapping, named, placeholders
+from lab.files.texts import Message, read, user
 from lab.studies.shared.prompts.formats import formatted
 
 WORDINGS: tuple[str, ...] = ("simple_preference", "enjoy_most", "do_again", "prefer_completing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.data.texts import read
+from lab.files.texts import read
 
 FORMATS: tuple[str, ...] = ("regex", "xml", "json", "tool")
 """`regex` is the plain answer that the question asks for."""

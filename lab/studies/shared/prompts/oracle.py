@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lab.data import own_files as own
-from lab.data.texts import Message, read, user
+from lab.files import own
+from lab.files.texts import Message, read, user
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lab.data.own_files import mapping, named, placeholders
-from lab.data.texts import Message, assistant, read, user
+from lab.files.own import mapping, named, placeholders
+from lab.files.texts import Message, assistant, read, user
 from lab.studies.shared.prompts.formats import formatted
 
 BEFORE = {"would": "would you enjoy", "feels": "would it feel"}

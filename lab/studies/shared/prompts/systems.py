@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.data.own_files import mapping
-from lab.data.texts import Message, read
+from lab.files.own import mapping
+from lab.files.texts import Message, read
 
 
 @dataclass(frozen=True)

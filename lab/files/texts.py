@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
-from lab.data.embedded import folder
+from lab.files.embedded import folder
 
 Message = dict[str, str]
 

@@ -7,11 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from lab.views.__main__ import main
 
-from lab.studies.plan003 import paper_figures
+from lab.commands.report import main
+from lab.studies.plan003 import figures, paper_figures
 from lab.studies.plan003.directions import DIRECTIONS
-from lab.views import figures
 from lab.views.drawing import render
 from lab.views.record import load
 from tests.views.conftest import RUN, estimate

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.data.digest import digest
+from lab.files.digest import digest
 
 plain = st.recursive(
     st.none()
@@ -74,6 +74,6 @@ def test_a_thing_may_say_itself_what_it_is():
 
 
 def test_another_process_gives_the_same():
-    code = "from lab.data.digest import digest; print(digest({'a': {1, 2, 'x'}, 'b': (1.5, None, b'x')}))"
+    code = "from lab.files.digest import digest; print(digest({'a': {1, 2, 'x'}, 'b': (1.5, None, b'x')}))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONHASHSEED": "7"})
     assert out.stdout.strip() == digest({"b": (1.5, None, b"x"), "a": {"x", 2, 1}})
