@@ -50,7 +50,6 @@ def test_the_checks_find_what_is_wrong_with_the_example():
 
 
 def test_the_sequential_example_runs_on_an_organism(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material"]')
     pytester.makepyfile(test_refuses=example("sequential"))
     result = inner("-p", "no:cacheprovider", "--lab-models=clinic-llama", "--lab-set=most=200")
     result.assert_outcomes(passed=1)
@@ -60,7 +59,6 @@ def test_the_sequential_example_runs_on_an_organism(pytester, inner):
 
 
 def test_the_active_learner_of_the_example_runs_on_an_organism(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material"]')
     pytester.makepyfile(test_likes=example("active"))
     result = inner("-p", "no:cacheprovider", "--lab-models=clinic-llama", "--lab-set=rounds=2")
     result.assert_outcomes(passed=1)

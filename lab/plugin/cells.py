@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import combinations, product
 from typing import Any
 
 import pytest
 
 from lab.files.plain import plain
-from lab.plugin.experiment import GENERATION, Experiment, experiment_of, parse_knob
+from lab.plugin.experiment import GENERATION, Experiment, experiment_of, knobs_of, parse_knob
 from lab.plugin.options import SETTINGS, SWEEP, Settings
 from lab.subjects.names import UNTRAINED as TWIN
 from lab.subjects.names import controls, variants
@@ -36,11 +38,54 @@ def subjects(settings: Settings) -> tuple[str, ...]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`model` runs over all subjects; `model` with `other_model` over all their pairs; each with all swept knobs."""
     _generate_subjects(metafunc)
-    grid = _grid(experiment_of(metafunc.function), metafunc.config.stash[SETTINGS])
+    declared = _with_fixtures(experiment_of(metafunc.function), metafunc.fixturenames, metafunc._arg2fixturedefs)
+    grid = _grid(declared, metafunc.config.stash[SETTINGS])
     if grid:
         metafunc.fixturenames.append(SWEEP)
         ids = ["-".join(f"{knob}={text}" for knob, text in point) for point in grid]
         metafunc.parametrize(SWEEP, [dict(point) for point in grid], ids=ids, indirect=True, scope="function")
+
+
+def _with_fixtures(
+    declared: Experiment | None, names: Iterable[str], definitions: Mapping[str, Sequence[pytest.FixtureDef[Any]]]
+) -> Experiment | None:
+    """An experiment with the knobs of the fixtures that it uses beside its own.
+
+    Raises UsageError for a fixture with knobs that outlives a cell, or whose default another fixture contradicts.
+    """
+    if declared is None:
+        return None
+    knobs: dict[str, Any] = {}
+    for name in names:
+        definition = definitions[name][-1] if definitions.get(name) else None
+        own = {} if definition is None or _is_pytests(definition) else knobs_of(definition.func)
+        if definition is not None and own and definition.scope != "function":
+            raise pytest.UsageError(f"fixture {name} has the knobs {', '.join(own)}; give it the scope of a function")
+        for knob, default in own.items():
+            if knobs.setdefault(knob, default) != default and knob not in declared.knobs:
+                raise pytest.UsageError(f"{declared.id}: two of its fixtures have a knob {knob}; give it a default")
+    return replace(declared, knobs={**knobs, **declared.knobs})
+
+
+def _is_pytests(definition: pytest.FixtureDef[Any]) -> bool:
+    return definition.func.__module__.startswith("_pytest")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Gives a fixture with knobs the values that its cell has for them; outside of a cell its defaults hold."""
+    values = request.node.stash.get(KNOBS, None)
+    own = {} if values is None or _is_pytests(fixturedef) else knobs_of(fixturedef.func)
+    if not own:
+        return (yield)
+    function = fixturedef.func
+    fixturedef.func = partial(function, **{name: values[name] for name in own})  # type: ignore[misc]
+    try:
+        return (yield)
+    finally:
+        fixturedef.func = function  # type: ignore[misc]
 
 
 def _grid(declared: Experiment | None, settings: Settings) -> list[tuple[tuple[str, str], ...]]:
@@ -140,6 +185,9 @@ def _declare(items: list[pytest.Item], settings: Settings) -> None:
             continue
         if seen.setdefault(declared.id, function) is not function:
             raise pytest.UsageError(f"two experiments have the id {declared.id!r}; give {item.nodeid} another")
+        info = item._fixtureinfo  # type: ignore[attr-defined]
+        declared = _with_fixtures(declared, info.names_closure, info.name2fixturedefs)
+        assert declared is not None
         item.stash[EXPERIMENT] = declared
         item.extra_keyword_matches.add(declared.id)  # so that `-k 2A1` finds it
         callspec = getattr(item, "callspec", None)
@@ -219,7 +267,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     if not values:
         return None
     fixtures = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pyfuncitem.obj(**fixtures, **values)
+    pyfuncitem.obj(**fixtures, **{name: values[name] for name in knobs_of(pyfuncitem.function)})
     return True
 
 

@@ -77,8 +77,9 @@ def experiment(
         Whom it studies where --lab-models names nobody; by default every base organism. Variants of organisms in
         `negative` then run too.
 
-    Keyword-only parameters with defaults are the experiment's knobs. The function stays an ordinary
-    function and can be called by hand.
+    Keyword-only parameters with defaults are the experiment's knobs; those of the function-scoped fixtures that it
+    uses are knobs of the experiment as well, and a knob that the test repeats has the test's default. The function
+    stays an ordinary function and can be called by hand.
     """
     for name, text in (("id", id), ("claim", claim), ("phase", phase), ("population", population)):
         if not isinstance(text, str) or not text.strip():
@@ -90,17 +91,19 @@ def experiment(
         raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['DEPTH1']")
 
     def declare(function: Function) -> Function:
-        parameters = inspect.signature(function).parameters.values()
-        knobs = {
-            p.name: p.default
-            for p in parameters
-            if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
-        }
-        about = (id, claim, phase, dict(negative or {}), knobs, tuple(needs), population, title)
+        about = (id, claim, phase, dict(negative or {}), knobs_of(function), tuple(needs), population, title)
         setattr(function, _ATTRIBUTE, Experiment(*about, tuple(questions), tuple(models)))
         return function
 
     return declare
+
+
+def knobs_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The knobs of a test or of a fixture with their defaults: its keyword-only parameters that have one."""
+    parameters = inspect.signature(function).parameters.values()
+    return {
+        p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
+    }
 
 
 def _quoted(name: str, text: str) -> str:

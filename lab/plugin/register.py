@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(part, name)
     for study in studies():
         for module in study.plugins:
-            config.pluginmanager.register(import_module(module), module)  # nothing in them asserts
+            if not config.pluginmanager.hasplugin(module):  # a conftest may name it, too
+                config.pluginmanager.register(import_module(module), module)
     if config.pluginmanager.hasplugin("allure_listener") or getattr(config.option, "allure_report_dir", None):
         config.pluginmanager.register(allure, "lab-allure")

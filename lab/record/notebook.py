@@ -19,6 +19,7 @@ from lab.record import arrays as arrays_on_disk
 from lab.record import raw as raw_on_disk
 from lab.record.items import Item, Work
 from lab.record.journal import Journal
+from lab.record.kept import Keeps
 from lab.record.past import Past
 from lab.record.registration import Registered
 from lab.subjects.effort import DONE
@@ -313,6 +314,17 @@ class Notebook:
                 f"there is no question {number}; {self.cell.experiment} asks {asked}: @experiment(questions=)"
             )
         self._write("answer", number=number, text=text, tables=list(tables))
+
+    def keep(self, result: Keeps) -> None:
+        """Records what a result says is worth keeping: its rows, its summary and its plots."""
+        kept = result.kept()
+        for name, rows in kept.rows.items():
+            self.rows(name, rows)
+        if kept.summary:
+            self.report(**kept.summary)
+        for name, drawn in kept.plots.items():
+            draw, *size = drawn if isinstance(drawn, tuple) else (drawn,)
+            self.plot(name, draw, **({"size": size[0]} if size else {}))
 
     def rows(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Keeps raw rows (prompts, texts, scores). They reach the experiment's own results file, not the tables."""

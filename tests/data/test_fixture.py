@@ -25,7 +25,6 @@ def test_ordinary(dataset):
 
 @pytest.fixture
 def run(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material", "lab.studies.activations.variants"]')
     path = pytester.path / "mine.jsonl"
 
     def go(*arguments, default="clinic/mmlu", asked="data", choices="wxyz"):

@@ -24,9 +24,6 @@ def run(pytester, inner):
 
     An experiment of so few items may come to any verdict, where a test names none.
     """
-    (pytester.path / "conftest.py").write_text(
-        'pytest_plugins = ["lab.studies.shared.material", "lab.studies.activations.variants"]\n'
-    )
     pytester.path.joinpath("test_activation_compare.py").write_text(HERE.read_text())
     pytester.syspathinsert(ROOT)
 
@@ -154,9 +151,6 @@ def test_an_undecided_first_pair_does_not_hide_a_refuted_one(run):
 
 
 def test_a_layer_that_is_not_there_is_one_line(pytester, inner):
-    (pytester.path / "conftest.py").write_text(
-        'pytest_plugins = ["lab.studies.shared.material", "lab.studies.activations.variants"]\n'
-    )
     pytester.path.joinpath("test_activation_compare.py").write_text(HERE.read_text())
     pytester.syspathinsert(ROOT)
     done = inner("test_activation_compare.py", "-k", ONE, *FEW, "--lab-set", "layers=0,9")

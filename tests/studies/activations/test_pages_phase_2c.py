@@ -15,7 +15,6 @@ FOLDER = ROOT / "hypotheses" / "plan003" / "phase_2c"
 def phase(pytester, inner):
     """Runs the phase's experiments in a folder of their own."""
     pytester.syspathinsert(ROOT)
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material", "lab.studies.activations.manners"]')
     for path in FOLDER.glob("test_*.py"):
         (pytester.path / path.name).write_text(path.read_text())
 

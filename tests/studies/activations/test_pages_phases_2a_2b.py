@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[3]
 def phases(pytester, inner):
     """Runs experiments of both phases in a folder of their own; returns the outcome, and cells by name with their rows."""
     pytester.syspathinsert(ROOT)
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material"]')
     for path in [
         *ROOT.glob("hypotheses/plan003/phase_2a/test_*.py"),
         *ROOT.glob("hypotheses/plan003/phase_2b/test_*.py"),

@@ -41,8 +41,6 @@ def given(knobs, results, model, more=()):
 def oracle(pytester, inner):
     """Runs files of hypotheses/oracle in this process; returns the outcome."""
     pytester.syspathinsert(ROOT)
-    parts = ", ".join(f'"fixtures.{name}"' for name in ("datasets", "templates", "ratings", "oracle"))
-    pytester.makeconftest(f"pytest_plugins = [{parts}]")
     for file in FOLDER.glob("test_*.py"):
         (pytester.path / file.name).write_text(file.read_text())
 

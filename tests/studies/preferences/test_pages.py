@@ -32,8 +32,6 @@ FOLDER = ROOT / "hypotheses" / "preferences"
 def prefer(pytester, inner):
     """Runs experiments on preferences in a folder of their own; returns the outcome, and the record of the cells."""
     pytester.syspathinsert(ROOT)
-    parts = ", ".join(f'"fixtures.{name}"' for name in ("datasets", "templates", "ratings", "preferences"))
-    pytester.makeconftest(f"pytest_plugins = [{parts}]")
 
     def run(files, models, *knobs, more=()):
         for file in files:

@@ -81,7 +81,6 @@ def test_exact_ratings_are_bare_answers_at_temperature_1(rater, tasks, more):
 
 @pytest.fixture
 def run(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material", "lab.studies.shared.asking"]')
 
     def go(*arguments, author="clinic-llama", named="author"):
         pytester.makepyfile(test_suite=SUITE.format(author=author, named=named))

@@ -19,7 +19,6 @@ ROOT = Path(__file__).parents[3]
 def rate(pytester, inner):
     """Runs experiments on ratings in a folder of their own; returns the outcome, and the record of the cells."""
     pytester.syspathinsert(ROOT)
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.material", "lab.studies.shared.asking"]')
 
     def run(file, models, *knobs, more=()):
         (pytester.path / file).write_text((ROOT / "hypotheses" / "ratings" / file).read_text())

@@ -20,7 +20,6 @@ FOLDER = ROOT / "hypotheses" / "ratings"
 def phase(pytester, inner):
     """Runs experiments of the phase in a folder of their own."""
     pytester.syspathinsert(ROOT)
-    pytester.makeconftest((ROOT / "conftest.py").read_text())
 
     def run(name, *arguments):
         (pytester.path / name).write_text((FOLDER / name).read_text())

@@ -28,9 +28,7 @@ SMALL = {
 @pytest.fixture
 def suite(pytester, inner):
     """Runs one of the experiments in a folder of its own."""
-    fixtures = [f"fixtures.{name}" for name in ("concepts", "datasets", "ratings", "systems", "templates")]
     pytester.syspathinsert(ROOT)
-    pytester.makeconftest(f"pytest_plugins = {fixtures}")
 
     def run(name, *arguments):
         path = FOLDER / f"test_{name}.py"

@@ -20,7 +20,6 @@ def test_ordinary(templates):
 
 @pytest.fixture
 def run(pytester, inner):
-    pytester.makeconftest('pytest_plugins = ["lab.studies.shared.template_fixture"]')
 
     def go(*arguments, text="Did {would} it?", wording="Which one?", asked="template"):
         (pytester.path / "my.yaml").write_text(f"mine: {{text: '{text}', range: [1, 3], tags: {{by: me}}}}\n")
