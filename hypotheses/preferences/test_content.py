@@ -6,7 +6,7 @@ order) foretell which of a pair that they have not seen is preferred.
 """
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 
 
 @experiment(
@@ -33,8 +33,8 @@ def test_content_moves_choices(
     tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
     pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
     asked = comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, seed=evidence.seed)
-    found = position.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
-    left = position.content(pairs, asked.p_first, items=len(tasks), answers=asked.answers, seed=evidence.seed)
+    found = position_bias.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
+    left = position_bias.content(pairs, asked.p_first, items=len(tasks), answers=asked.answers, seed=evidence.seed)
 
     evidence.report(
         design=asked.design,

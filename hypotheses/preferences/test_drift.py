@@ -7,7 +7,7 @@ or a model's name; "again" asks the model of this run once more, under another s
 """
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 
 AGAIN = "again"
 
@@ -42,12 +42,12 @@ def test_no_drift(
     else:
         subject = model if earlier == AGAIN else asking.author(earlier)
         then = comparing.choose(subject, tasks, pairs, wording, seed=evidence.seed + 1, **how).p_first
-    moved = position.contrast(now.p_first, then, seed=evidence.seed)
+    moved = position_bias.contrast(now.p_first, then, seed=evidence.seed)
 
     evidence.report(
         design=now.design,
         outcomes=now.counts,
-        share_of_b=position.bias(now.p_first, answers=now.answers, seed=evidence.seed).share_second,
+        share_of_b=position_bias.bias(now.p_first, answers=now.answers, seed=evidence.seed).share_second,
         drift_of_b=moved.bias,
         pairs=moved.pairs,
         earlier=earlier,

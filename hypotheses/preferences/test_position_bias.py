@@ -8,7 +8,7 @@ swap is not: it decides nothing, and stands here beside the share of answers tha
 import numpy as np
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 
 
 @experiment(
@@ -37,14 +37,14 @@ def test_no_position_bias(
     tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
     pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
     asked = comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, seed=evidence.seed)
-    found = position.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
-    classes = position.classes(asked.p_first, answers=asked.answers)
+    found = position_bias.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
+    classes = position_bias.classes(asked.p_first, answers=asked.answers)
 
     if asked.exact:
         evidence.control("A or B is what the model would say", bool(np.mean(asked.on_letters) > 0.5))
     evidence.plot("content_and_position", found.plot)
     evidence.rows("choices", asked.rows())
-    evidence.rows("win rates", position.by_origin(asked.p_first, asked.of_origins))
+    evidence.rows("win rates", position_bias.by_origin(asked.p_first, asked.of_origins))
     evidence.report(
         wording=wording,
         design=asked.design,
@@ -55,9 +55,9 @@ def test_no_position_bias(
         swap_consistency=found.swap_consistency,
         repeat_consistency=found.repeat_consistency,
         inconsistency_by_order=found.inconsistency,
-        classes={name: classes.shares[name].value for name in position.CLASSES},
+        classes={name: classes.shares[name].value for name in position_bias.CLASSES},
         class_counts=classes.counts,
-        fitted_position_term=position.fit(asked.pairs, asked.p_first, items=len(tasks)).intercept,
+        fitted_position_term=position_bias.fit(asked.pairs, asked.p_first, items=len(tasks)).intercept,
     )
 
     assert evidence.measure("position bias b", found.bias).within(-bound, bound)

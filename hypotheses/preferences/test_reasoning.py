@@ -5,7 +5,7 @@ Some pairs are asked many times over, in either order, as one would to look at a
 """
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 
 
 @experiment(
@@ -43,10 +43,10 @@ def test_reasoned_choices_owe_nothing_to_the_order(
     how = {"exact": True} if exact else {"samples": samples, **written}
     direct = comparing.choose(model, tasks, pairs, wording, **how)
     again = comparing.choose(model, tasks, pairs[:replicated], wording, samples=repeats, **written)
-    before, after = (position.bias(run.p_first, answers=run.answers, seed=evidence.seed) for run in (direct, reasoned))
-    changed = position.contrast(direct.p_first, reasoned.p_first, seed=evidence.seed)
+    before, after = (position_bias.bias(run.p_first, answers=run.answers, seed=evidence.seed) for run in (direct, reasoned))
+    changed = position_bias.contrast(direct.p_first, reasoned.p_first, seed=evidence.seed)
 
-    evidence.rows("replications", position.replications(again.tasks, again.pairs, again.outcomes))
+    evidence.rows("replications", position_bias.replications(again.tasks, again.pairs, again.outcomes))
     evidence.report(
         design=reasoned.design,
         outcomes=reasoned.counts,

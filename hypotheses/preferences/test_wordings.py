@@ -7,7 +7,7 @@ alike too, to a thousandth of one half, so that each wording has to move choices
 
 from lab.estimate import worst
 from lab.plugin import experiment
-from lab.studies.preferences import position, utilities
+from lab.studies.preferences import position_bias, utilities
 from lab.studies.preferences import wordings as ways
 
 
@@ -43,7 +43,7 @@ def test_wordings_measure_one_preference(
     scored = [each.scored for each in found]
     related = ways.correlations(scored, seed=evidence.seed)
     lowest = min(related, key=lambda pair: pair.pearson.value)
-    effects = [position.bias(run.p_first, answers=run.answers, seed=evidence.seed).content_effect for run in runs]
+    effects = [position_bias.bias(run.p_first, answers=run.answers, seed=evidence.seed).content_effect for run in runs]
 
     evidence.plot("wordings", lambda ax: ways.plot(related, ax), size=(5.6, 3.8))
     evidence.rows("correlations", [pair.row() for pair in related])

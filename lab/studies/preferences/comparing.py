@@ -14,8 +14,8 @@ import pytest
 
 from lab.plugin.cells import knob_texts
 from lab.studies.preferences import active
-from lab.studies.preferences import choices as chosen
-from lab.studies.preferences.choices import Asked, Choices
+from lab.studies.preferences import pair_choices
+from lab.studies.preferences.pair_choices import Asked, Choices
 from lab.studies.shared.asking import Works, read_as
 from lab.studies.shared.parsing import Answer, all_chosen_by_doing, parse_choices
 from lab.studies.shared.prompts import do_one
@@ -65,8 +65,8 @@ class Way:
     works: Works | None = None
     exact: bool = True
     samples: int = 0
-    orders: chosen.Orders = "both"
-    mode: chosen.Mode = "direct"
+    orders: pair_choices.Orders = "both"
+    mode: pair_choices.Mode = "direct"
     form: str = "regex"
     temperature: float = 1.0
     max_new_tokens: int | None = None
@@ -98,7 +98,7 @@ class Comparing:
     @staticmethod
     def design(tasks: Tasks, n_pairs: int | None, *, seed: int) -> np.ndarray:
         """[pairs, 2] of tasks by index, each of which is in as many; None takes all pairs. See `choices.design`."""
-        return chosen.design(len(tasks), n_pairs, seed=seed)
+        return pair_choices.design(len(tasks), n_pairs, seed=seed)
 
     def choose(
         self, chooser: Subject, tasks: Tasks, pairs: ArrayLike, wording: str = "simple_preference", **way: Any
@@ -110,7 +110,7 @@ class Comparing:
         """
         found, answers = self._choices(chooser, tasks, pairs, wording, Way(**way))
         if self._evidence is not None:
-            self._evidence.raw(self._name(found), chosen.raw_rows(found, answers, tasks.texts))
+            self._evidence.raw(self._name(found), pair_choices.raw_rows(found, answers, tasks.texts))
         return found
 
     def learn(
@@ -135,7 +135,7 @@ class Comparing:
             i = next(number)
             if i not in rounds:
                 found, answers = self._choices(chooser, tasks, pairs, wording, asked)
-                rows = list(chosen.raw_rows(found, answers, tasks.texts))
+                rows = list(pair_choices.raw_rows(found, answers, tasks.texts))
                 rounds[i] = {"p first": [plain(p) for p in found.p_first], "rows": rows}
             return np.array(rounds[i]["p first"], dtype=float)
 
@@ -158,7 +158,7 @@ class Comparing:
             )
         if not Path(path).is_file():
             raise ValueError(f"there is no file {path}; name one of raw/ in the results of an earlier run")
-        then = chosen.of_raw(list(load(path)))
+        then = pair_choices.of_raw(list(load(path)))
         named = [[(like.tasks[a], like.tasks[b]), (like.tasks[b], like.tasks[a])] for a, b in like.pairs.tolist()]
         found = np.array([[then.get(question, (np.nan, 0))[0] for question in both] for both in named])
         if np.isnan(found).all():
@@ -186,18 +186,18 @@ class Comparing:
         about = (asked, tasks.ids, tasks.origins, both)
         if way.exact:
             _check_exact(asked, way.temperature)
-            said = chooser.choose(prompts, list(chosen.LETTERS))
+            said = chooser.choose(prompts, list(pair_choices.LETTERS))
             if said.method == "sampled":
                 raise ValueError(
                     f"{chooser.name} gives no probabilities of A and B, so they cannot be read; set exact=false, and "
                     "its answers are sampled"
                 )
-            return chosen.from_probabilities(*about, said.logprobs, seed=way.seed, samples=way.samples), None
+            return pair_choices.from_probabilities(*about, said.logprobs, seed=way.seed, samples=way.samples), None
         written = chooser.chat(
             prompts, n=way.samples or 1, temperature=way.temperature, seed=way.seed, max_new_tokens=way.room
         )
         answers = _read(way.mode, tasks, [named for named, _ in questions], written, way.judge)
-        return chosen.from_answers(*about, answers, seed=way.seed), answers
+        return pair_choices.from_answers(*about, answers, seed=way.seed), answers
 
     def _questions(
         self, asked: Asked, tasks: Tasks, pairs: np.ndarray, wording: str, works: Works | None
@@ -237,7 +237,7 @@ def _check_exact(asked: Asked, temperature: float) -> None:
 
 
 def _read(
-    mode: chosen.Mode, tasks: Tasks, named: Sequence[tuple[int, int]], said: Iterable[Sequence[str]], judge: Any | None
+    mode: pair_choices.Mode, tasks: Tasks, named: Sequence[tuple[int, int]], said: Iterable[Sequence[str]], judge: Any | None
 ) -> list[list[Answer]]:
     """What each answer chose, [questions][samples]."""
     texts = [list(each) for each in said]

@@ -13,7 +13,7 @@ import numpy as np
 from lab.estimate import Estimate
 from lab.stats.intervals import paired_difference, student, wilson
 from lab.studies.preferences import active, thurstone
-from lab.studies.preferences.choices import Choices
+from lab.studies.preferences.pair_choices import Choices
 from lab.studies.preferences.comparisons import Comparisons, count
 from lab.studies.preferences.regularisation import recommend
 from lab.studies.preferences.wordings import Scored

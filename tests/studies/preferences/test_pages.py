@@ -14,7 +14,7 @@ import yaml
 from lab import data
 from lab.commands.report import main
 from lab.studies.clinic.truth import WORDING_GAIN, truth_of
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 from lab.studies.preferences.comparing import Comparing
 from lab.studies.preferences.reports import places, ranks, refusing, regularising, wordings
 from lab.studies.shared.asking import Asking
@@ -404,6 +404,6 @@ def test_the_picture_of_a_cell_shows_every_pair():
 
     p = 1 / (1 + np.exp(-np.random.default_rng(0).normal(size=(50, 2))))
     ax = Figure().add_subplot()
-    position.bias(p, seed=0).plot(ax)
+    position_bias.bias(p, seed=0).plot(ax)
     assert ax.collections[0].get_offsets().shape == (50, 2)
     assert ax.get_title() == "50 pairs, each asked in both orders"

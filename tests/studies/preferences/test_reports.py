@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from lab.studies.preferences import active, choices, refusals, regularisation, thurstone, utilities, wordings
+from lab.studies.preferences import active, pair_choices, refusals, regularisation, thurstone, utilities, wordings
 from lab.studies.preferences import reports as preferences
 from lab.studies.preferences.reports import refusing, regularising
 from lab.views.panels import draw_all
@@ -24,11 +24,11 @@ FITS = {name: make for each in preferences.MODULES for name, make in each.FIGURE
 
 def fitted(wording, seed):
     """Utilities from ten answers to each of 80 pairs in both orders."""
-    pairs = choices.design(N, 80, seed=seed)
+    pairs = pair_choices.design(N, 80, seed=seed)
     gaps = MU[pairs[:, 0]] - MU[pairs[:, 1]]
     p = 1 / (1 + np.exp(-np.concatenate([gaps, -gaps])))
-    asked, logprobs = choices.Asked(wording, "m"), np.log(np.stack([p, 1 - p], axis=1))
-    return utilities.utilities(choices.from_probabilities(asked, IDS, ORIGINS, pairs, logprobs, samples=10, seed=seed))
+    asked, logprobs = pair_choices.Asked(wording, "m"), np.log(np.stack([p, 1 - p], axis=1))
+    return utilities.utilities(pair_choices.from_probabilities(asked, IDS, ORIGINS, pairs, logprobs, samples=10, seed=seed))
 
 
 @pytest.fixture(scope="module")

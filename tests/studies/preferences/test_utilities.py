@@ -6,8 +6,8 @@ import math
 import numpy as np
 from scipy.special import expit
 
-from lab.studies.preferences import active, choices, utilities
-from lab.studies.preferences.choices import Asked
+from lab.studies.preferences import active, pair_choices, utilities
+from lab.studies.preferences.pair_choices import Asked
 
 N = 40
 MU = np.random.default_rng(5).permutation(np.linspace(-1.7, 1.7, N))
@@ -15,14 +15,14 @@ MU = np.random.default_rng(5).permutation(np.linspace(-1.7, 1.7, N))
 
 def asked(bias=0.8, pairs=160, *, noise=0.0, orders="both", samples=0, content=1.0, seed=0):
     rng = np.random.default_rng(seed)
-    both = choices.design(N, pairs, seed=seed)
+    both = pair_choices.design(N, pairs, seed=seed)
     gap = content * (MU[both[:, 0]] - MU[both[:, 1]])
     p = expit(np.concatenate([bias + gap, bias - gap]) + rng.normal(0, noise, 2 * len(both)))
     p = p if orders == "both" else p[: len(both)]
     logprobs = np.log(np.stack([p, 1 - p], axis=1))
     tasks = [f"t{i}" for i in range(N)]
     asked = Asked("simple_preference", "m", orders=orders)
-    return choices.from_probabilities(asked, tasks, ["x", "y"] * (N // 2), both, logprobs, seed=seed, samples=samples)
+    return pair_choices.from_probabilities(asked, tasks, ["x", "y"] * (N // 2), both, logprobs, seed=seed, samples=samples)
 
 
 def test_planted_utilities_come_back_under_a_planted_bias():
@@ -96,7 +96,7 @@ def test_two_learners_are_held_against_pairs_that_neither_has_asked():
     assert not known & {tuple(sorted(pair)) for pair in new.tolist()}
     gap = MU[new[:, 0]] - MU[new[:, 1]]
     p = expit(np.concatenate([gap, -gap]))
-    told = choices.from_probabilities(
+    told = pair_choices.from_probabilities(
         Asked("w", "m"), [f"t{i}" for i in range(N)], ["x"] * N, new, np.log(np.stack([p, 1 - p], axis=1))
     )
     found = utilities.against(told, learned.fit, rival.fit)
