@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from lab.plugin.cells import knob_texts
-from lab.studies.preferences import active
-from lab.studies.preferences import pair_choices
+from lab.studies.preferences import active, pair_choices
 from lab.studies.preferences.pair_choices import Asked, Choices
 from lab.studies.shared.asking import Works, read_as
 from lab.studies.shared.parsing import Answer, all_chosen_by_doing, parse_choices
@@ -111,7 +110,7 @@ class Comparing:
         found, answers = self._choices(chooser, tasks, pairs, wording, Way(**way))
         if self._evidence is not None:
             self._evidence.raw(self._name(found), pair_choices.raw_rows(found, answers, tasks.texts))
-        return found
+        return replace(found, texts=tuple(tasks.texts))
 
     def learn(
         self,
@@ -139,7 +138,7 @@ class Comparing:
                 rounds[i] = {"p first": [plain(p) for p in found.p_first], "rows": rows}
             return np.array(rounds[i]["p first"], dtype=float)
 
-        learned = active.learn(ask, len(tasks), settings)
+        learned = replace(active.learn(ask, len(tasks), settings), tasks=tuple(tasks.ids))
         if self._evidence is not None:
             answers = (row for i in range(len(learned.state.rounds)) for row in rounds[i]["rows"])
             self._evidence.raw(f"{name} of {wording}", answers)
@@ -237,7 +236,11 @@ def _check_exact(asked: Asked, temperature: float) -> None:
 
 
 def _read(
-    mode: pair_choices.Mode, tasks: Tasks, named: Sequence[tuple[int, int]], said: Iterable[Sequence[str]], judge: Any | None
+    mode: pair_choices.Mode,
+    tasks: Tasks,
+    named: Sequence[tuple[int, int]],
+    said: Iterable[Sequence[str]],
+    judge: Any | None,
 ) -> list[list[Answer]]:
     """What each answer chose, [questions][samples]."""
     texts = [list(each) for each in said]
@@ -253,6 +256,44 @@ def _read(
 def plain(values: np.ndarray) -> list[float | None]:
     """Numbers as JSON has them: None for NaN."""
     return [None if np.isnan(value) else float(value) for value in values]
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """Choices between pairs of a cell's tasks: `choosing(model, "enjoy_most")`.
+
+    `tasks`, `pairs`, `exact` and `samples` are what the knobs of the fixture say; `seed` is the cell's.
+    """
+
+    comparing: Comparing
+    tasks: Tasks
+    pairs: np.ndarray
+    exact: bool
+    samples: int
+    seed: int
+
+    def __call__(self, chooser: Subject, wording: str, *, pairs: ArrayLike | None = None, **way: Any) -> Choices:
+        """Lets a subject choose, as `Comparing.choose` does; `pairs` and `way` go before what the knobs say."""
+        way = {"exact": self.exact, "samples": self.samples, "seed": self.seed} | way
+        return self.comparing.choose(chooser, self.tasks, self.pairs if pairs is None else pairs, wording, **way)
+
+
+@pytest.fixture
+def choosing(
+    comparing: Comparing,
+    task_sample: Tasks,
+    cell_seed: int,
+    *,
+    n_pairs: int | None = 400,
+    exact: bool = True,
+    samples: int = 0,
+) -> Choosing:
+    """Choices between `n_pairs` of the sampled tasks, None for all: `choosing(model, "enjoy_most").p_first`.
+
+    Each task is in as many pairs. Where not `exact` every answer is written, `samples` times; see `Way`.
+    """
+    pairs = comparing.design(task_sample, n_pairs, seed=cell_seed)
+    return Choosing(comparing, task_sample, pairs, exact, samples, cell_seed)
 
 
 @pytest.fixture
