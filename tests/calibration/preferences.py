@@ -7,10 +7,11 @@ import math
 import numpy as np
 from scipy.special import expit, ndtr
 
-from lab.studies.preferences import active, pair_choices, position_bias, refusals, thurstone, utilities, wordings
+from lab.studies.preferences import pair_choices, position_bias, refusals, thurstone, utilities, wordings
 from lab.studies.preferences.comparisons import count
 from lab.studies.preferences.transitivity import transitivity
 from tests.calibration.simulate import Rule, seed_of
+from tests.studies.preferences.race import race
 
 UTILITIES = np.linspace(-1.5, 1.5, 30)
 ITEM = 24
@@ -70,7 +71,7 @@ def agreed(rng):
 def raced(rng):
     """Two learners that choose pairs at random."""
     seed, names = int(rng.integers(2**31)), ("random", "random")
-    return active.race(15, seeds=6, most_pairs=50, degree=3, batch=20, choices=names, seed=seed).advantage
+    return race(15, seeds=6, most_pairs=50, degree=3, batch=20, choices=names, seed=seed)[0]
 
 
 def circles(rng, sampled):

@@ -68,7 +68,9 @@ def test_written_choices_are_read_again_whatever_the_mode(tmp_path, capsys):
             [chosen_by_doing(raw, *both) if mode == "doing" else parse_choice(raw)]
             for raw, both in zip(raws, named, strict=True)
         ]
-        told = pair_choices.from_answers(pair_choices.Asked("w", "m", mode=mode), ("t1", "t2"), ("x", "x"), [[0, 1]], read)
+        told = pair_choices.from_answers(
+            pair_choices.Asked("w", "m", mode=mode), ("t1", "t2"), ("x", "x"), [[0, 1]], read
+        )
         rows = list(pair_choices.raw_rows(told, read, texts))
         notebook.raw(
             told.name, [row | {"outcome": "B"} if mode == "doing" and i == 0 else row for i, row in enumerate(rows)]

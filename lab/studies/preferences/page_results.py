@@ -12,8 +12,10 @@ from lab.estimate import Estimate
 from lab.record.kept import Kept
 from lab.studies.preferences import position_bias, refusals, regularisation, wordings
 from lab.studies.preferences import utilities as fits
+from lab.studies.preferences.comparisons import of_orders
 from lab.studies.preferences.pair_choices import Choices
 from lab.studies.preferences.position_bias import Classes, Contrast, PositionBias
+from lab.studies.preferences.transitivity import Transitivity, transitivity
 from lab.studies.preferences.utilities import Utilities
 
 
@@ -83,6 +85,42 @@ def content(choices: Choices, *, seed: int) -> Content:
     c = choices
     found = position_bias.content(c.pairs, c.p_first, items=len(c.tasks), answers=c.answers, seed=seed)
     return Content(c, _bias(c, seed), found)
+
+
+@dataclass(frozen=True)
+class Circles:
+    """How often choices go in a circle, and how often the same choices do when they are dealt out to other pairs."""
+
+    choices: Choices
+    found: Transitivity
+    dealt: Transitivity
+
+    def kept(self) -> Kept:
+        found = self.found
+        summary = {
+            "wording": self.choices.asked.wording,
+            "design": self.choices.design,
+            "circles_by_the_more_frequent_answer": found.hard,
+            "circles_of_dealt_choices": self.dealt.soft,
+            "triples": found.triples,
+            "ties": found.ties,
+        }
+        return Kept(summary=summary)
+
+
+def circles(choices: Choices, *, seed: int) -> Circles:
+    """Raises ValueError as `transitivity`.
+
+    What is dealt out is also turned at random, so that either task of a pair may be the preferred one: a circle is then
+    as likely as of coins, one quarter.
+    """
+    n, rng = len(choices.pairs), np.random.default_rng(seed)
+    dealt = choices.p_first[rng.permutation(n)]
+    dealt = np.where(rng.random(n)[:, None] < 0.5, dealt, dealt[:, ::-1])
+    found, other = (
+        transitivity(*of_orders(choices.pairs, p), len(choices.tasks), seed=seed) for p in (choices.p_first, dealt)
+    )
+    return Circles(choices, found, other)
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def study(
     """Fits with each penalty of a grid, on all pairs but a fold's, and foretells those.
 
     Five folds hold out 20 % of the pairs each, in turn; the same for every penalty. `counted` is made by
-    `comparisons.count`, or by `comparisons.of_rows` from what is stored; `settings` are further ones of
+    `comparisons.count`, or by `comparisons.of_answers` from what is stored; `settings` are further ones of
     `thurstone.fit`.
 
     Raises ValueError for an empty grid, and as `thurstone.held_out`.

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -173,22 +173,6 @@ def version() -> str:
                 ]
         made.update(ast.unparse(tree).encode())  # as any version of Python writes it
     return made.hexdigest()[:12]
-
-
-def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Ids, mu and sigma from `Fit.rows`, also as a CSV reader gives them, in the order of the rows.
-
-    Raises ValueError for a row that lacks a column, or an id that comes twice.
-    """
-    table = list(rows)
-    for number, row in enumerate(table):
-        if missing := [key for key in ("task_id", "mu", "sigma") if row.get(key) in (None, "")]:
-            raise ValueError(f"row {number} of the utilities lacks {missing[0]!r}")
-    ids = tuple(str(row["task_id"]) for row in table)
-    if len(set(ids)) < len(ids):
-        raise ValueError("an id comes twice among the utilities; keep one run's")
-    mu, sigma = (np.array([float(row[key]) for row in table]) for key in ("mu", "sigma"))
-    return ids, mu, sigma
 
 
 def fit(

@@ -154,7 +154,7 @@ class Utilities:
                 "doubt": e.doubt,
                 "refusal_rate": share,
                 "is_refusal": None if share is None else share > 0.5,
-                "text": c.texts[i],
+                "text": c.texts[i] if c.texts else "",
             }
             rows.append(row)
         return rows
@@ -242,18 +242,15 @@ def foretold(counted: Comparisons, *, l2: float, folds: int = 5, seed: int = 0) 
     return Foretold(student(nats, unit="nats"), found)
 
 
-def extremes(
-    rows: Sequence[Mapping[str, Any]], count: int = 10, *, widest: float | None = None
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The most and the least preferred of ranked rows, of those whose interval is at most `widest` wide.
+def extremes(rows: Sequence[Mapping[str, Any]], count: int = 10) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The most and the least preferred of ranked rows, of those whose interval is not wider than twice the median.
 
-    By default twice as wide as half of all are: the ends of a ranking are known worse than its middle. Rows without an
-    interval (low = high) never are among them.
+    The ends of a ranking are known worse than its middle. Rows without an interval (low = high) never are among them.
     """
     known = [dict(row) for row in rows if row["high"] > row["low"]]
     if not known:
         return [], []
-    most = 2 * float(np.median([row["high"] - row["low"] for row in known])) if widest is None else widest
+    most = 2 * float(np.median([row["high"] - row["low"] for row in known]))
     sure = [row for row in known if row["high"] - row["low"] <= most + 1e-12]
     return sure[:count], sure[::-1][:count]
 

@@ -11,8 +11,8 @@ from scipy.special import ndtr
 from scipy.stats import spearmanr
 
 from lab.commands.report import main
-from lab.studies.preferences import pair_choices
 from lab.studies.preferences import comparison_files as comparisons
+from lab.studies.preferences import pair_choices
 from lab.studies.preferences.reports import regularising
 
 MU = np.linspace(-2, 2, 12)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.estimate import Estimate
-from lab.studies.preferences import pair_choices, comparisons, position_bias
+from lab.studies.preferences import pair_choices, position_bias
 from lab.studies.shared.parsing import parse_choices
+from tests.studies.preferences.stored import of_rows
 
 TASKS = tuple("abcdef")
 ORIGINS = ("x", "x", "y", "y", "z", "z")
@@ -117,7 +118,7 @@ def test_kept_draws_are_answers_and_not_probabilities(orders):
     drawn = exact(pairs, p, samples=3000, seed=1, orders=orders)
     rows = list(pair_choices.raw_rows(drawn))
     assert json.loads(json.dumps(rows)) == rows
-    _, counted, neither = comparisons.of_rows(rows, ids=TASKS)
+    _, counted, neither = of_rows(rows, ids=TASKS)
     assert neither == 0
     for name in ("first", "second", "for_first", "for_second", "answers"):
         np.testing.assert_array_equal(getattr(counted, name), getattr(drawn.counted, name))
@@ -133,14 +134,14 @@ def test_kept_draws_are_answers_and_not_probabilities(orders):
 def test_of_probabilities_nothing_is_counted():
     rows = list(pair_choices.raw_rows(exact([[0, 1], [2, 3]], [0.7, 0.4, 0.2, 0.1])))
     assert all("answers" not in row for row in rows)
-    _, counted, _ = comparisons.of_rows(rows)
+    _, counted, _ = of_rows(rows)
     assert (counted.total, counted.answers.tolist(), counted.agreement) == (4, [0, 0, 0, 0], None)
 
 
 @pytest.mark.parametrize("bad", [{"p first": 0.5}, {"p first": [0.5]}, {"p first": [0.5, 1], "answers": [3, 4]}])
 def test_a_kept_share_without_its_orders_is_no_comparison(bad):
-    with pytest.raises(ValueError, match="row 0 of the comparisons needs two numbers as 'p first'"):
-        comparisons.of_rows([{"first": "a", "second": "b", **bad}])
+    with pytest.raises(ValueError, match="needs two numbers as 'p first'"):
+        of_rows([{"first": "a", "second": "b", **bad}])
 
 
 def test_without_some_tasks_their_pairs_are_gone_and_the_rest_is_numbered_anew():

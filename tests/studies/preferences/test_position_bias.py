@@ -50,7 +50,9 @@ def test_content_survives_when_position_is_balanced():
 def test_swapping_the_pairs_changes_nothing(seed):
     p = asked(0.4, 1.0, n=40, seed=seed)
     swapped = p[:, ::-1]
-    assert position_bias.bias(p, seed=1).bias.value == pytest.approx(position_bias.bias(swapped, seed=1).bias.value, abs=1e-12)
+    assert position_bias.bias(p, seed=1).bias.value == pytest.approx(
+        position_bias.bias(swapped, seed=1).bias.value, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(

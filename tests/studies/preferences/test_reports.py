@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def fitted(wording, seed):
     gaps = MU[pairs[:, 0]] - MU[pairs[:, 1]]
     p = 1 / (1 + np.exp(-np.concatenate([gaps, -gaps])))
     asked, logprobs = pair_choices.Asked(wording, "m"), np.log(np.stack([p, 1 - p], axis=1))
-    return utilities.utilities(pair_choices.from_probabilities(asked, IDS, ORIGINS, pairs, logprobs, samples=10, seed=seed))
+    drawn = pair_choices.from_probabilities(asked, IDS, ORIGINS, pairs, logprobs, samples=10, seed=seed)
+    return utilities.utilities(replace(drawn, texts=tuple(IDS)))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def record(found, tmp_path_factory):
     """One cell of each experiment whose fits are drawn."""
     results = Results(tmp_path_factory.mktemp("fits"))
     main = found["plain"]
-    ranked = main.ranked(IDS)
+    ranked = main.ranked()
     top, bottom = utilities.extremes(ranked, 3)
     told(
         results.cell("UTILITIES", "m", finish=False),

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
@@ -22,7 +23,9 @@ def asked(bias=0.8, pairs=160, *, noise=0.0, orders="both", samples=0, content=1
     logprobs = np.log(np.stack([p, 1 - p], axis=1))
     tasks = [f"t{i}" for i in range(N)]
     asked = Asked("simple_preference", "m", orders=orders)
-    return pair_choices.from_probabilities(asked, tasks, ["x", "y"] * (N // 2), both, logprobs, seed=seed, samples=samples)
+    return pair_choices.from_probabilities(
+        asked, tasks, ["x", "y"] * (N // 2), both, logprobs, seed=seed, samples=samples
+    )
 
 
 def test_planted_utilities_come_back_under_a_planted_bias():
@@ -71,18 +74,18 @@ def test_ranked_tasks_have_their_refusals_and_ends_are_those_that_are_known():
     found = utilities.utilities(asked(samples=10))
     refused = np.full(N, np.nan)
     refused[:3] = [0.0, 0.6, 1.0]
-    rows = found.ranked([f"Text {i}." for i in range(N)], refused, {"stated": list(range(N))})
+    rows = replace(found, choices=replace(found.choices, texts=[f"Text {i}." for i in range(N)])).ranked(refused)
     assert [row["rank"] for row in rows] == list(range(1, N + 1))
     assert all(a["mu"] >= b["mu"] for a, b in itertools.pairwise(rows))
     by = {row["task_id"]: row for row in rows}
     assert [by[f"t{i}"]["is_refusal"] for i in range(4)] == [False, True, True, None]
     assert by["t7"]["text"] == "Text 7."
-    assert by["t7"]["stated"] == 7
     top, bottom = utilities.extremes(rows, 5)
     assert top[0]["rank"] <= 3
     assert bottom[0]["rank"] >= N - 2
-    sure, _ = utilities.extremes(rows, N, widest=float(np.median([r["high"] - r["low"] for r in rows])))
-    assert 0 < len(sure) < N
+    wide = [row | {"high": row["high"] + 10 * (row["task_id"] == "t7")} for row in rows]
+    known, left = ({row["task_id"] for row in utilities.extremes(each, N)[0]} for each in (rows, wide))
+    assert known - left == {"t7"}
     assert utilities.extremes([], 5) == ([], [])
 
 
