@@ -60,21 +60,19 @@ class Design:
 def design_of(
     pool: str,
     file: str,
+    sizes: tuple[int | None, int | None, int],
     decoding: Decoding,
     injection: Mapping[str, Any],
     alike: float,
     model: Any,
-    *,
-    n_targets: int | None,
-    n_questions: int | None,
-    n_samples: int,
     seed: int,
 ) -> Design:
     """What to ask a model: the knobs of the fixture `resampling`, with questions and targets drawn by the seed.
 
+    `sizes` are how many targets, questions, and answers to each question; None takes all.
     Raises Assumption where there are not as many as were asked for, or two of one id.
     """
-    among = pool_for(model.name, pool)
+    among, (n_targets, n_questions, n_samples) = pool_for(model.name, pool), sizes
     targets = load_targets(file) if file else among.targets or requests(n_targets or N_CLINIC, seed)
     distinct(targets, among.questions)
     return Design(

@@ -185,6 +185,6 @@ def resampling(
     """
     decoding = Decoding(temperature, top_p, max_new_tokens)
     injection = {"depth": depth, "injected_at": injected_at, "coefficient": coefficient, "replace": replace}
-    sizes = {"n_targets": n_targets, "n_questions": n_questions, "n_samples": n_samples}
-    design = partial(design_of, pool, targets, decoding, injection, alike, **sizes)
+    sizes = (n_targets, n_questions, n_samples)
+    design = partial(design_of, pool, targets, sizes, decoding, injection, alike)
     return Resampling(request, judges, _resampled, judge, design)

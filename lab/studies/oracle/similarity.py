@@ -169,7 +169,7 @@ def stability(
     return Stability(
         result,
         questions,
-        float(np.mean(entropies)),
+        float(np.mean(np.asarray(entropies, dtype=float))),
         agreement(scores, entropies, seed=seed),
         spreads(result.by_target, own_scores),
     )
