@@ -69,7 +69,7 @@ def design_of(
 ) -> Design:
     """What to ask a model: the knobs of the fixture `resampling`, with questions and targets drawn by the seed.
 
-    `sizes` are how many targets, questions, and answers to each question; None takes all.
+    `sizes` are how many targets and questions, None for all, and how many answers to each question.
     Raises Assumption where there are not as many as were asked for, or two of one id.
     """
     among, (n_targets, n_questions, n_samples) = pool_for(model.name, pool), sizes
