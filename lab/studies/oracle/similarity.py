@@ -1,4 +1,4 @@
-"""How much do answers to one question differ when it is asked again? Scores of similarity, clusters of equal answers.
+"""Similarity of answers that were given again: scores, clusters of equal answers, and what the pages measure."""
 
 A query is one question about one target, answered K times; a judge says from 1 to 10 how alike the answers are. Targets
 are the units: what is claimed is claimed of other targets like these, and of these questions.

@@ -1,4 +1,4 @@
-"""Which pairs are worth asking next? Active learning of utilities, and when it has learnt enough."""
+"""Active learning of utilities: which pairs are worth asking next, and when enough is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of two tasks does a subject choose? Choices between pairs in both orders, as the fixture `comparing`."""
+"""The fixtures `choosing` and `comparing`: choices between pairs of tasks, in both orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who was compared with whom, and who was chosen? Answers checked once, counted by pair, and parted by whole pairs."""
+"""Comparisons of items: answers checked once, counted by pair, and parted by whole pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages of this study find, one result a page, each with the rows, summary and plots that are kept of it."""
+"""Results of the pages of this study, one a page, each with the rows, summary and plots that are kept of it."""
 
 from __future__ import annotations
 

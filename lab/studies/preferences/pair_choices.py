@@ -1,4 +1,4 @@
-"""Which of two tasks is preferred? Choices between pairs of tasks in both orders, as probabilities or as answers."""
+"""Choices between pairs of tasks in both orders, as probabilities or as answers."""
 
 from __future__ import annotations
 

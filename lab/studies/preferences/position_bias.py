@@ -1,4 +1,4 @@
-"""Does a choice between two depend on which is named first? Content and position, told apart."""
+"""Position and content, told apart: how a choice between two depends on which is named first."""
 
 from __future__ import annotations
 

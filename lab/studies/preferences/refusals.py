@@ -1,4 +1,4 @@
-"""Does a model like what it refuses? Refusals of tasks against a score of each: its rating, or its utility."""
+"""Refusals of tasks against a score of each: its rating, or its utility."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much must sigma be held back? Thurstone's model over a grid of penalties, on pairs that were held out."""
+"""The penalty on sigma: Thurstone's model over a grid of penalties, on pairs that were held out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much is each item preferred? Utilities from choices between two, by Thurstone and by Bradley and Terry."""
+"""Utilities of items from choices between two, by Thurstone and by Bradley and Terry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do choices between two hang together? Preferences that go in a circle, over all triples of items."""
+"""Circles among choices between two, over all triples of items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much is each task preferred, and does that foretell choices that were not seen? Utilities from `Choices`."""
+"""Utilities of tasks from `Choices`, and how well they foretell choices that were not seen."""
 
 from __future__ import annotations
 
