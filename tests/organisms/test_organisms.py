@@ -69,8 +69,10 @@ def test_a_card_tells_what_was_planted_by_this_recipe(name):
 @pytest.mark.parametrize("name", [name for name in HERE if "+" in name])
 def test_an_adapter_was_trained_on_the_base_that_is_there(name):
     card = read_card(name)
+    steps = variants.steps_of(name.partition("+")[2])
     assert card["recipe"]["base"] == variants.weights(folder(name.partition("+")[0]))
-    assert card["recipe"]["steps"] == variants.steps_of(name.partition("+")[2])
+    assert card["recipe"]["steps"] == steps
+    assert card["recipe"]["hash"] == recipe.fingerprint(truth_of(name), steps)
 
 
 @pytest.mark.parametrize("name", TRAINED)
