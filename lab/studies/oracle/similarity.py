@@ -1,4 +1,4 @@
-"""Similarity of answers that were given again: scores, clusters of equal answers, and what the pages measure."""
+"""Similarity of answers that were given again: scores, clusters of equal answers, and what the pages measure.
 
 A query is one question about one target, answered K times; a judge says from 1 to 10 how alike the answers are. Targets
 are the units: what is claimed is claimed of other targets like these, and of these questions.
@@ -99,8 +99,8 @@ class Similarity:
     unscored: int
 
     def plot(self, ax: Axes, names: Sequence[str] = ()) -> None:
-        """The mean of each question, by name."""
-        order = np.argsort(self.by_question)
+        """The mean of each question, by name; equal ones in their own order."""
+        order = np.argsort(self.by_question, kind="stable")  # numpy's default sorts ties by the CPU's instructions
         shown = list(names) or [f"question {i + 1}" for i in range(len(order))]
         ax.barh(range(len(order)), self.by_question[order], color="#0072B2")
         ax.set_yticks(range(len(order)), [shown[i] for i in order])
