@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -200,8 +200,8 @@ class ByQuestion:
     excess: Estimate
     p: float
     dealt: Estimate
-    scores: np.ndarray
-    questions: Sequence[str]
+    scores: np.ndarray = field(compare=False, repr=False)
+    questions: Sequence[str] = field(compare=False, repr=False)
 
     def kept(self) -> Kept:
         plots = {"similarity": lambda ax: similarity(self.scores).plot(ax, self.questions)}
