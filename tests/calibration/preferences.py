@@ -11,7 +11,7 @@ from lab.studies.preferences import pair_choices, position_bias, refusals, thurs
 from lab.studies.preferences.comparisons import count
 from lab.studies.preferences.transitivity import transitivity
 from tests.calibration.simulate import Rule, seed_of
-from tests.studies.preferences.race import race
+from tests.studies.preferences.learners import race
 
 UTILITIES = np.linspace(-1.5, 1.5, 30)
 ITEM = 24

@@ -466,29 +466,3 @@ def learn(ask: Ask, n_items: int, settings: Settings | None = None) -> Learned:
         pairs = state.wanted()
         state = state.told(pairs, ask(pairs))
     return Learned(settings.fit(state.counted, state.found), state, ended)
-
-
-def simulated(
-    mu: ArrayLike, sigma: ArrayLike | float = 1.0, *, position: float = 0.0, samples: int = 1, seed: int = 0
-) -> Ask:
-    """An `ask` whose answers are drawn by the model of `thurstone.fit` from utilities that are known.
-
-    Each pair has random numbers of its own, so that it is answered alike whenever it is asked.
-    """
-    from scipy.special import ndtr
-
-    true = np.asarray(mu, dtype=float)
-    spread = np.broadcast_to(np.asarray(sigma, dtype=float), true.shape)
-
-    def ask(pairs: np.ndarray) -> np.ndarray:
-        low, high = pairs.min(1), pairs.max(1)
-        scale = np.sqrt(spread[low] ** 2 + spread[high] ** 2)
-        gap = (true[low] - true[high]) / scale
-        low_first = ndtr(gap + position / scale), ndtr(-gap + position / scale)
-        draws = np.array(
-            [np.random.default_rng([seed, i, j]).random((2, samples)) for i, j in zip(low, high, strict=True)]
-        )
-        shares = np.stack([(draws[:, k] < low_first[k][:, None]).mean(1) for k in (0, 1)], axis=1)
-        return np.where((pairs[:, 0] == low)[:, None], shares, shares[:, ::-1])
-
-    return ask

@@ -12,8 +12,8 @@ from hypothesis import settings as few
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from lab.studies.preferences.active import Settings, learn, next_pairs, regular_pairs, simulated
-from tests.studies.preferences.race import race
+from lab.studies.preferences.active import Settings, learn, next_pairs, regular_pairs
+from tests.studies.preferences.learners import race, simulated
 
 
 def unordered(pairs):

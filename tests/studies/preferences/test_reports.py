@@ -12,6 +12,7 @@ from lab.studies.preferences import reports as preferences
 from lab.studies.preferences.reports import refusing, regularising
 from lab.views.panels import draw_all
 from lab.views.record import load
+from tests.studies.preferences.learners import simulated
 from tests.views.conftest import Results
 
 N = 24
@@ -83,7 +84,7 @@ def record(found, tmp_path_factory):
         },
         **main.summary(),
     )
-    learned = active.learn(active.simulated(MU, samples=5), N, active.Settings(3, 20, 2, samples=5))
+    learned = active.learn(simulated(MU, samples=5), N, active.Settings(3, 20, 2, samples=5))
     told(
         results.cell("ACTIVE", "m", finish=False),
         {"rounds": [vars(one) for one in learned.state.rounds], "utilities": learned.fit.rows(IDS)},

@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from lab.studies.preferences import active, pair_choices, utilities
 from lab.studies.preferences.pair_choices import Asked
+from tests.studies.preferences.learners import simulated
 
 N = 40
 MU = np.random.default_rng(5).permutation(np.linspace(-1.7, 1.7, N))
@@ -91,8 +92,8 @@ def test_ranked_tasks_have_their_refusals_and_ends_are_those_that_are_known():
 
 def test_two_learners_are_held_against_pairs_that_neither_has_asked():
     settings = active.Settings(degree=4, batch=40, samples=10, seed=1)
-    learned = active.learn(active.simulated(MU, samples=10), N, settings)
-    rival = active.learn(active.simulated(MU, samples=10), N, utilities.at_random(settings, learned))
+    learned = active.learn(simulated(MU, samples=10), N, settings)
+    rival = active.learn(simulated(MU, samples=10), N, utilities.at_random(settings, learned))
     assert len(rival.state.pairs) == len(learned.state.pairs)
     new = utilities.unasked([learned, rival], 100, seed=0)
     known = {tuple(sorted(p)) for one in (learned, rival) for p in one.state.pairs.tolist()}
@@ -116,9 +117,7 @@ def test_planted_utilities_come_back_at_the_learners_stop():
     found = []
     for seed in range(5):
         settings = active.Settings(degree=3, batch=60, samples=10, seed=seed)
-        learned = active.learn(
-            active.simulated(np.linspace(-1.7, 1.7, 60), position=0.8, samples=10, seed=seed), 60, settings
-        )
+        learned = active.learn(simulated(np.linspace(-1.7, 1.7, 60), position=0.8, samples=10, seed=seed), 60, settings)
         assert learned.converged
         found.append(spearmanr(learned.fit.mu, np.arange(60)).statistic)
     assert min(found) > 0.95
