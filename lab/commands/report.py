@@ -13,6 +13,7 @@ from lab.files.whole import write_whole
 from lab.record.tables import statistics, summary_table
 from lab.study import merged, named
 from lab.views import parts
+from lab.views.section import as_markdown, sections
 from lab.views.record import Missing, load
 
 REPORTS = {
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     except (Missing, OSError) as error:
         parser.error(str(error))
     if parts.TABLES in chosen:
-        print(summary_table(list(record.cells)), end="")
+        print(summary_table(list(record.cells)) + as_markdown(sections(record)), end="")
     return 0
 
 
