@@ -13,8 +13,8 @@ from lab.files.whole import write_whole
 from lab.record.tables import statistics, summary_table
 from lab.study import merged, named
 from lab.views import parts
-from lab.views.section import as_markdown, sections
 from lab.views.record import Missing, load
+from lab.views.section import as_markdown, sections
 
 REPORTS = {
     "allure": "lab.views.allure_results:main",

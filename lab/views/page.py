@@ -21,8 +21,8 @@ from lab.record.registration import AS_REGISTERED
 from lab.record.tables import KNOWN, called, differing, families, over_seeds
 from lab.views.allure import header
 from lab.views.changes import Change
-from lab.views.section import sections
 from lab.views.record import Missing, Record, load
+from lab.views.section import sections
 from lab.views.shown import NUMBERS, numbers, plots
 from lab.views.templates import template
 

@@ -125,7 +125,10 @@ def test_a_module_in_reports_adds_a_section_to_the_page_and_to_what_is_printed(t
     [
         ("def section(record):\n    return record.cell", "AttributeError: 'Record' object has no attribute 'cell'"),
         ("def section(record) return 1", "SyntaxError: expected ':' (mine.py, line 1)"),
-        ("def section(record):\n    return 1", "TypeError: section(record) must give a lab.views.section.Section, not int"),
+        (
+            "def section(record):\n    return 1",
+            "TypeError: section(record) must give a lab.views.section.Section, not int",
+        ),
     ],
 )
 def test_a_module_that_fails_is_one_line_and_the_page_is_written(code, line, told, tmp_path, capsys):
