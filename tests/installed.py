@@ -40,16 +40,16 @@ class Installed:
         (found,) = self.venv.glob("lib/python3*/site-packages")
         return found
 
-    def run(self, command, folder):
+    def run(self, command, folder, **variables):
         """Runs a command line of `pytest`, `lab` or `python` in a folder, as a user who has no clone."""
         program, *arguments = shlex.split(command)
         python, script = self.venv / "bin" / "python", self.venv / "bin" / program
         start = [script] if script.exists() else [python, "-m", program]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
         return subprocess.run([*start, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
 
-    def output(self, command, folder):
+    def output(self, command, folder, **variables):
         """What a command printed that ended well."""
-        done = self.run(command, folder)
+        done = self.run(command, folder, **variables)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
