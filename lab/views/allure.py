@@ -73,7 +73,8 @@ def write_allure(folder: Path, results: Path, cells: Iterable[CellRecord]) -> No
 
 def configuration(folder: Path) -> dict[str, Any]:
     """Of Allure 3: that of `reports/`, with our categories, and the history that is written into this folder."""
-    return settings(CONFIGURATION) | {
+    own: dict[str, Any] = settings(CONFIGURATION)
+    return own | {
         "categories": {"rules": settings(CATEGORIES)},
         "historyPath": str((folder / HISTORY).absolute()),
         "appendHistory": False,  # the journal knows every run; a report that is made twice adds none

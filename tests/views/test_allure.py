@@ -216,6 +216,22 @@ def test_the_environment_names_machine_gpu_versions_commit_models_and_runs(told,
     assert rules == json.loads((tmp_path / "allure" / CATEGORIES).read_text()) == settings(CATEGORIES)
 
 
+def test_a_configuration_in_reports_goes_first_and_one_that_is_no_json_is_one_line(told, tmp_path, monkeypatch, capsys):
+    told.premortems()
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "reports" / "templates" / CONFIGURATION
+    own.parent.mkdir(parents=True)
+    own.write_text('{"name": "Mine"}')
+    write(told.folder, tmp_path / "allure")
+    made = json.loads((tmp_path / "allure" / CONFIGURATION).read_text())
+    assert (made["name"], "plugins" in made, len(made["categories"]["rules"])) == ("Mine", False, 5)
+    assert json.loads((tmp_path / "allure" / "executor.json").read_text())["reportName"] == "Mine"
+    own.write_text("{name: Mine}")
+    with pytest.raises(SystemExit):
+        main(["allure", "--results", str(told.folder)])
+    assert f"error: reports/templates/{CONFIGURATION} is no JSON: " in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_folder_that_holds_something_else_is_left_alone(told, tmp_path, capsys):
     told.premortems()
     (tmp_path / "mine").mkdir()
