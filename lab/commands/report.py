@@ -18,7 +18,7 @@ from lab.views.section import as_markdown, sections
 
 REPORTS = {
     "allure": "lab.views.allure_results:main",
-    "card": "lab.views.card:main",
+    "card": "lab.views.cards:main",
     "html": "lab.views.html:main",
     "log": "lab.views.log:main",
     "page": "lab.views.page:main",
