@@ -2,17 +2,15 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
 from lab.commands.report import main
 from lab.views.page import write
+from tests.docs.pages import ROOT, blocks
 from tests.views.browser import CHROMIUM, MISSING, browser
 from tests.views.conftest import Results, estimate
 from tests.views.test_allure import FIRST, HEADER, SECOND
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +116,13 @@ def test_a_module_in_reports_adds_a_section_to_the_page_and_to_what_is_printed(t
     assert expected in markdown
     assert main(["tables", "--results", str(told), "--output", str(tmp_path / "out")]) == 0
     assert expected in capsys.readouterr().out
+
+
+def test_the_section_of_the_documentation_is_made(told, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (block,) = [block for block in blocks(ROOT / "docs" / "reports.md") if "def section" in block.text]
+    (tmp_path / "reports" / "slow.py").write_text(block.text)
+    assert "## What took longest\n\n| cell | seconds |\n| --- | --- |\n" in write(told, tmp_path / "out")[1].read_text()
 
 
 @pytest.mark.parametrize(
