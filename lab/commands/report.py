@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from lab.files.whole import write_whole
-from lab.record.tables import statistics, summary_table
 from lab.study import merged, named
 from lab.views import parts
 from lab.views.record import Missing, load
+from lab.views.tables import statistics, summary_table
 
 REPORTS = {
     "allure": "lab.views.allure_results:main",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.record import gather, read
+from lab.record import Fold, read
+from lab.record.journal import runs
 from lab.views.cards import write
 
 
@@ -24,8 +25,7 @@ def main(arguments: list[str]) -> int:
 
 def render(results: Path, run: str | None = None) -> list[Path]:
     """Writes the folders of all cells of a run, or of every run; a cell that was killed is told to have failed."""
-    runs = [run] if run else sorted({path.stem.rpartition("-")[0] for path in (results / "journal").glob("*.jsonl")})
-    cells = [
-        cell for name in runs for found in gather(read(results / "journal", name)) for cell in (*found.abandoned, found)
-    ]
+    journal = results / "journal"
+    fold = Fold(read(journal, run))
+    cells = [cell for name in runs(journal) for found in fold.cells(name) for cell in (*found.abandoned, found)]
     return [write(results, cell) for cell in cells if cell.folder]

@@ -12,12 +12,13 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lab.files.whole import write_whole
-from lab.record.tables import CellRecord
+from lab.record.fold import CellRecord
 
 CARD, RESULTS, CONFIG_JSON, CONFIG_YAML = "EXPERIMENT.md", "results.json", "config.json", "config.yaml"
 FAILED = "_FAILED"
@@ -195,7 +196,8 @@ def _results(record: CellRecord) -> list[str]:
     lines = [f"- **Verdict:** {record.shown_verdict}" + (f" ({record.reason})" if record.reason else "")]
     for measure in record.measures:
         claims = "; ".join(f"{claim['claim']}: {claim['outcome']}" for claim in measure.claims)
-        told = f"- **{measure.read.name}:** {measure.read.shown} {measure.read.interval} (n={measure.read.n})"
+        e = measure.estimate
+        told = f"- **{e.name}:** {e.shown} {e.interval} (n={e.n})"
         lines.append(told + (f", {claims}" if claims else ""))
     lines += [f"- **Control:** {c['name']}: {c['outcome']} ({c['reason']})" for c in record.controls]
     for name, value in record.reported.items():
@@ -239,7 +241,7 @@ def outcome(record: CellRecord) -> dict[str, Any]:
         "verdict": record.shown_verdict,
         "reason": record.reason,
         "metrics": {
-            **{m.read.name: {**m.estimate, "claims": m.claims} for m in record.measures},
+            **{m.estimate.name: {**asdict(m.estimate), "claims": m.claims} for m in record.measures},
             **record.reported,
         },
         "controls": record.controls,

@@ -8,12 +8,12 @@ import shutil
 import pytest
 
 from lab.commands.report import main
-from lab.record.tables import compared
 from lab.studies.plan003 import paper, paper_figures
 from lab.studies.plan003.directions import DIRECTIONS, margin, margins, strongest
 from lab.studies.plan003.sections import PARTS, done, parts, words
 from lab.views.latex import build, escape, faults
 from lab.views.record import load
+from lab.views.tables import compared
 from tests.views.conftest import estimate
 
 FILES = {"draft.tex", "abstract.txt", "related_work.bib", "checklist.md"}
