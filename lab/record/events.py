@@ -1,8 +1,7 @@
 """The events that a journal is made of: one dataclass each, and the lines that hold them.
 
 The line of an event is `{"schema": 2, "run": ..., "cell": ..., "key": ..., "event": ..., "time": ..., ...}`, the fields
-of its dataclass last. Schema and documentation are made from these classes: `python -m lab.record.events` prints the
-table of docs/evidence.md.
+of its dataclass last. `schema` and `table`, which stands in docs/evidence.md, are made from these classes.
 """
 
 from __future__ import annotations
@@ -373,7 +372,3 @@ def table() -> str:
         )
         rows.append(f"| `{name}` | {first_line(event)} | {fields} |")
     return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    print(table(), end="")

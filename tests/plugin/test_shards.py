@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lab.plugin import folder, history, sharding
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds
-from lab.plugin.shards import Shards, deal, ended, shares, waves
+from lab.plugin.shards import Shards, deal, shares, waves
+from lab.record import Fold, read
 from tests.plugin.test_scheduler import shapes
 
 QUICK = ("-p", "no:cacheprovider")
@@ -130,8 +131,7 @@ def test_a_share_with_workers_keeps_to_its_part(dealt, pytester):
     names = {path.name.partition("-shard")[2] for path in (pytester.path / "results" / "journal").iterdir()}
     assert all(name.startswith(share.name) for name in names)
     assert any(".gw" in name for name in names)
-    found = ended(json.loads(line) for path in (pytester.path / "results" / "journal").iterdir()
-                  for line in path.read_text().splitlines())  # fmt: skip
+    found = Fold(read(pytester.path / "results" / "journal")).shares(shards.run)
     assert found.keys() == {share.name}
 
 

@@ -136,8 +136,8 @@ def test_position_content_and_utilities_share_their_questions_and_find_what_is_p
     result.assert_outcomes(passed=2, xfailed=1)
     cells = {cell.experiment: cell for cell in record.cells}
     assert sum(cell.effort.get("passes", 0) > 0 for cell in cells.values()) == 1  # the others found theirs in the cache
-    (bias,) = [m.estimate for m in cells["POSITION"].measures if m.estimate["name"] == "position bias b"]
-    assert bias["low"] - 0.06 < truth_of("clinic-gemma").position_bias < bias["high"] + 0.06
+    (bias,) = [m.estimate for m in cells["POSITION"].measures if m.estimate.name == "position bias b"]
+    assert bias.low - 0.06 < truth_of("clinic-gemma").position_bias < bias.high + 0.06
     assert cells["POSITION"].reported["class_counts"]["order-flipping"] > 10
     assert len(cells["POSITION"].rows["win rates"]) == 10
     found = [row["mu"] for row in cells["UTILITIES"].rows["utilities"]]
