@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from lab.files.whole import write_whole
 from lab.record.fold import CellRecord
@@ -24,6 +24,7 @@ CARD, RESULTS, CONFIG_JSON, CONFIG_YAML = "EXPERIMENT.md", "results.json", "conf
 FAILED = "_FAILED"
 """Ends the name of the folder of a cell that failed."""
 INVALID = "INVALID"
+_TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 
 
 def safe_name(name: str) -> str:
@@ -219,8 +220,49 @@ def _reported(value: Any) -> str:
     return _shown(value)
 
 
-def outcome(record: CellRecord) -> dict[str, Any]:
-    """results.json; `results_schema.json` beside this file describes it."""
+class Metadata(TypedDict):
+    """How the cell was run."""
+
+    config: dict[str, Any]
+    """The effective configuration, as config.json holds it."""
+    start_time: Annotated[str, {"pattern": _TIME}]
+    run: str
+    cell: str
+    key: str | None
+    status: Annotated[str, {"enum": ["Completed", "Failed", "Skipped"]}]
+    error: str | None
+    replayed: str | None
+    reproduce: str
+
+
+class Results(TypedDict):
+    """results.json of one cell."""
+
+    metadata: Metadata
+    experiment: str
+    model: str
+    prompt_strategy: str | None
+    verdict: str
+    reason: str
+    metrics: dict[str, Any]
+    """Estimates by name, each with its claims, and whatever else was reported."""
+    controls: list[dict[str, str]]
+    answers: dict[str, dict[str, Any]]
+    """By the number of the research question."""
+    num_samples: int | None
+    """Samples that contributed, where the experiment counts them."""
+    raw_outputs: list[dict[str, Any]]
+    samples: list[dict[str, Any]]
+    plots: dict[str, str]
+    arrays: dict[str, dict[str, Any]]
+    raw: dict[str, dict[str, Any]]
+    notes: list[str]
+    end_time: Annotated[str, {"pattern": _TIME}]
+    duration_seconds: float
+
+
+def outcome(record: CellRecord) -> Results:
+    """results.json."""
     now = status(record)
     ended = datetime.fromisoformat(record.started).timestamp() + record.seconds
     return {

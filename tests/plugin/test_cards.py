@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import yaml
 
-import lab.record
+from lab.files.typed import schema_of
 from lab.record import gather, read
 from lab.views import card, cards
 from lab.views.cards import safe_name
 
-SCHEMA = json.loads((Path(lab.record.__file__).parent / "results_schema.json").read_text())
+SCHEMA = schema_of(cards.Results)
 SUITE = """
 import os, pathlib
 import pytest
