@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null", dict: "object"}
 
@@ -20,7 +20,9 @@ def fields_of(kind: Any) -> dict[str, tuple[Any, bool]]:
     """For each field of a dataclass or TypedDict its type, and whether a value may lack it."""
     hints = get_type_hints(kind, include_extras=True)
     if is_typeddict(kind):
-        return {name: (hint, name in kind.__optional_keys__) for name, hint in hints.items()}
+        # not of `__optional_keys__`, which Python 3.11 fills wrongly where annotations are strings
+        unwrapped = {name: (get_args(hint) or (hint,))[0] for name, hint in hints.items()}
+        return {n: (unwrapped[n], True) if get_origin(h) is NotRequired else (h, False) for n, h in hints.items()}
     none = dataclasses.MISSING
     return {
         field.name: (hints[field.name], field.default is not none or field.default_factory is not none)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.estimate import Estimate
-from lab.files.typed import fields_of, read_as, texts_of
+from lab.files.typed import fields_of, texts_of
 from lab.record import gather, read
 from lab.record.events import EVENTS, Event, Line, Measured, Unreadable, line_of, table
 from tests.record.test_past import cell, experiment, notebook
@@ -86,11 +86,3 @@ def test_what_older_journals_do_not_tell_has_a_default(tmp_path):
     (record,) = gather(read(tmp_path / "journal"))
     assert (record.title, record.swept, record.measures[0].bar) == ("", [], "> 0.7")
     assert "against" not in record.measures[0].claims[0]
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"), [(int, True), (int, 1.5), (float, "1"), (tuple[str, float], ["a"]), (list[int], [1, None])]
-)
-def test_a_value_of_another_type_is_refused(kind, value):
-    with pytest.raises(ValueError, match=" is no "):
-        read_as(kind, value)
