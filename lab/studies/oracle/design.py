@@ -26,8 +26,13 @@ class Decoding:
     max_new_tokens: int
 
     @property
-    def told(self) -> dict[str, Any]:
-        return {"do_sample": self.temperature > 0, **asdict(self)}
+    def told(self) -> results_file.Decoding:
+        return {
+            "do_sample": self.temperature > 0,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_new_tokens": self.max_new_tokens,
+        }
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lab.studies.oracle import results_file
 from lab.studies.oracle.design import Design
 from lab.studies.oracle.similarity import clusters, semantic_entropy
 from lab.studies.shared.oracle import Read
-from lab.studies.shared.prompts.oracle import Question
+from lab.studies.shared.prompts.oracle import Question, Target
 
 
 class Keeper:
@@ -20,8 +20,8 @@ class Keeper:
     def __init__(self, path: Path, told: Mapping[str, Any], design: Design, *, quiet: bool) -> None:
         self.path, self._design, self._quiet = path, design, quiet
         self._meta: dict[str, Any] = {**self._times(), "status": "running", **told}
-        self._runs: dict[int, list[dict[str, Any]]] = {}
-        self._own: dict[int, dict[str, Any]] = {}
+        self._runs: dict[int, list[results_file.Run]] = {}
+        self._own: dict[int, results_file.OwnRun] = {}
 
     def _times(self) -> dict[str, Any]:
         """When it was begun: by an earlier run of the same design, where there was one."""
@@ -75,13 +75,10 @@ class Keeper:
         if self._quiet:
             return
         d = self._design
-        document = {
-            "meta": self._meta,
+        document: results_file.Document = {
+            "meta": cast(results_file.Meta, self._meta),
             "ao_questions": [_told(question) for question in d.questions],
-            "targets": [
-                {"id": t.id, "messages": list(t.messages)} | ({"facts": dict(t.facts)} if t.facts else {})
-                for t in d.targets
-            ],
+            "targets": [_target(target) for target in d.targets],
             "runs": [run for i in sorted(self._runs) for run in self._runs[i]],
             "target_runs": [self._own[i] for i in sorted(self._own)],
         }
@@ -92,7 +89,13 @@ def _scored(run: Mapping[str, Any]) -> bool:
     return run["judge"] is not None and run["judge"]["parsed_score"] is not None
 
 
-def _told(question: Question) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": question.id, "text": question.text}
-    known = {"about": question.about, "cases": list(question.cases), "answers": list(question.answers)}
-    return told | known if question.about else told
+def _target(target: Target) -> results_file.Target:
+    told: results_file.Target = {"id": target.id, "messages": list(target.messages)}
+    return {**told, "facts": dict(target.facts)} if target.facts else told
+
+
+def _told(question: Question) -> results_file.Question:
+    told: results_file.Question = {"id": question.id, "text": question.text}
+    if not question.about:
+        return told
+    return {**told, "about": question.about, "cases": list(question.cases), "answers": list(question.answers)}

@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from lab.files.typed import schema_of
 from lab.studies.oracle import figures as report
 from lab.studies.oracle import results_file
 from lab.studies.oracle.similarity import clusters, semantic_entropy
@@ -24,7 +25,7 @@ from tests.subjects.api_server import Server, completion
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "hypotheses" / "oracle"
-SCHEMA = json.loads((ROOT / "lab/studies/oracle/resampling_schema.json").read_text())
+SCHEMA = schema_of(results_file.Document)
 SMALL = ["n_targets=6", "n_questions=4", "n_samples=3", "max_new_tokens=4"]
 STABILITY = "test_stability.py"
 
