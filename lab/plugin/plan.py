@@ -27,7 +27,7 @@ from lab.subjects.names import resolve
 
 if TYPE_CHECKING:
     from lab.forecast.planned import PlannedCache, PlannedSpeaker
-    from lab.subjects.outline import Outline
+    from lab.subjects.hook_points import Outline
 
 
 def pytest_configure(config: pytest.Config) -> None:

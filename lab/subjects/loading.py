@@ -9,11 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.subjects import api, hub, progress
+from lab.subjects import api, downloading, operations
 from lab.subjects.effort import DONE
 from lab.subjects.errors import LoadError, MissingPackage, SubjectError, is_out_of_memory
-from lab.subjects.names import UNTRAINED, resolve, served
-from lab.subjects.smaller import ways_out
+from lab.subjects.names import UNTRAINED, resolve, served, ways_out
 from lab.subjects.subject import Subject
 
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -37,7 +36,7 @@ def locate(name: str, base_url: str | None = None) -> str:
         return str(folder)
     if folder.is_absolute() or source.startswith("."):
         raise LoadError(f"there is no folder {source}; check the path")
-    hub.check(source)
+    downloading.check(source)
     return source
 
 
@@ -110,7 +109,7 @@ def load(
     if untrained and (quantize or device_map):
         raise LoadError(f"{name_or_path} has no weights to quantize or spread; load it plainly")
     if not Path(source).is_dir():
-        source = str(hub.fetch(source, revision, weights=not untrained))
+        source = str(downloading.fetch(source, revision, weights=not untrained))
 
     def put_on(place: str) -> Subject:
         numbers = _numbers(dtype or ("bfloat16" if quantize else "float32" if place == "cpu" else "auto"))
@@ -132,9 +131,9 @@ def load(
 
     places = [first, "cpu"] if device == "auto" and first != "cpu" and device_map is None else [first]
     loud = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; see progress
+    transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; see operations
     try:
-        with progress.of(f"loading {name_or_path}"):
+        with operations.of(f"loading {name_or_path}"):
             begun = time.monotonic()
             subject = _fitting(places, put_on, name_or_path)
             DONE.loads, DONE.load_seconds = DONE.loads + 1, DONE.load_seconds + time.monotonic() - begun

@@ -1,4 +1,4 @@
-"""What can a subject be called, and how may it be loaded? Organisms, folders, hub names, untrained twins, APIs.
+"""Names of subjects and the options they are loaded with: organisms, folders, hub names, untrained twins, APIs.
 
 Knows no torch, so that a run can be planned without it.
 """
@@ -143,3 +143,25 @@ def resolve(name: str) -> tuple[str, Path | None]:
     if bare in organisms() or bare in controls():
         return prefix + str(folder(bare)), None
     return prefix + (bare if Path(bare).is_dir() else _FULL.get(bare, bare)), None
+
+
+def smaller(name: str) -> str | None:
+    """The next smaller model of the family, else an organism; None where `name` is an organism itself.
+
+    >>> smaller("openai-community/gpt2")
+    'EleutherAI/pythia-70m'
+    """
+    bare = resolve(name)[0].removeprefix(UNTRAINED)
+    for ladder in LADDERS:
+        if bare in ladder[:-1]:
+            return ladder[ladder.index(bare) + 1]
+    known = organisms()
+    return None if name.removeprefix(UNTRAINED).startswith(known) else next(iter(known), None)
+
+
+def ways_out(name: str, device: str) -> str:
+    """What to run instead, as the end of an error's line."""
+    cpu = f"the CPU (pytest --lab-models {name} --lab-load device=cpu)" if device != "cpu" else ""
+    less = smaller(name)
+    model = "a smaller model" + (f" (pytest --lab-models {less})" if less else "")
+    return " or ".join(filter(None, (cpu, model)))

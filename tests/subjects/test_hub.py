@@ -47,7 +47,7 @@ def asked(home):
 
 HEAD = """
 import json, time
-from lab.subjects import LoadError, hub
+from lab.subjects import LoadError, downloading
 
 def said(ask):
     try:
@@ -55,13 +55,13 @@ def said(ask):
     except LoadError as error:
         return str(error)
 """
-LINE = f"print(json.dumps([said(lambda: hub.check({NAME!r})), said(lambda: hub.fetch({NAME!r}))]))"
+LINE = f"print(json.dumps([said(lambda: downloading.check({NAME!r})), said(lambda: downloading.fetch({NAME!r}))]))"
 
 
 def test_after_two_refusals_and_a_hiccup_the_model_is_there(asked, home):
     server = Hub(NAME, folder("clinic-gpt2"), [(429, {"Retry-After": "1"}), (503, NOW), None, (429, NOW), (500, NOW)])
     begun = time.monotonic()
-    code = f"hub.check({NAME!r}); print(json.dumps(str(hub.fetch({NAME!r}))))"
+    code = f"downloading.check({NAME!r}); print(json.dumps(str(downloading.fetch({NAME!r}))))"
     path = Path(asked(code, server, HF_TOKEN=TOKEN))
     assert time.monotonic() - begun > 1  # as Retry-After asked
     assert {file.name for file in path.iterdir()} == set(server.files) - {"truth.yaml"}

@@ -9,8 +9,8 @@ import torch
 from lab.commands.describe import main
 from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, wrap
 from lab.subjects.effort import DONE
+from lab.subjects.hook_points import POINTS
 from lab.subjects.names import folder
-from lab.subjects.places import POINTS
 from tests.subjects.families import config, make
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.subjects import Edit, NoActivationsError, Site, StructureError, SubjectError, api, load, names
+from lab.subjects import Edit, HookPoint, NoActivationsError, StructureError, SubjectError, api, load, names
 from lab.subjects.cache.cached import CachedSubject, cached
 from lab.subjects.cache.store import Cache
 from lab.subjects.effort import DONE
@@ -178,7 +178,7 @@ texts = st.text("ab, ", min_size=1, max_size=3)
 message = st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": texts})
 prompt = texts | ids | st.lists(message, min_size=1, max_size=2)
 site = st.builds(
-    Site,
+    HookPoint,
     st.sampled_from(["resid_post", "mlp_out"]),
     st.lists(st.integers(0, 2), min_size=1, max_size=2).map(tuple),
     st.none() | st.sampled_from(["ln_1", "ln_2"]),
@@ -278,7 +278,7 @@ def frozen(value):
     """Comparable by what the call means: containers of numpy's and Python's own are one."""
     if isinstance(value, np.ndarray):
         return ("array", value.shape, value.tobytes())
-    if isinstance(value, Site | Edit):
+    if isinstance(value, HookPoint | Edit):
         return (type(value).__name__, *map(frozen, vars(value).values()))
     if isinstance(value, dict):
         return ("dict", *sorted((k, frozen(v)) for k, v in value.items()))
@@ -312,7 +312,7 @@ def disguised(value, data):
     if isinstance(value, Edit):
         made = {name: disguised(v, data) for name, v in vars(value).items() if name in ("at", "position")}
         return dataclasses.replace(value, **made, decoding=np.bool_(value.decoding))
-    if isinstance(value, Site):
+    if isinstance(value, HookPoint):
         return dataclasses.replace(value, layers=tuple(map(np.int64, value.layers)))
     if isinstance(value, bool) or value is None:
         return value
