@@ -30,8 +30,7 @@ from lab.subjects.effort import DONE
 from lab.subjects.errors import LoadError, Stop
 from lab.subjects.hook_points import Layer, Outline, features
 from lab.subjects.hooks import Tap
-from lab.subjects.loading import locate
-from lab.subjects.names import UNTRAINED, resolve
+from lab.subjects.loading import located
 from lab.subjects.prompts import Prompt
 from lab.subjects.results import Choice
 from lab.subjects.running import Runner
@@ -59,7 +58,7 @@ def load(
         return _DrySpeaker(name, options)
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    source, own = locate(name), resolve(name)[1]
+    source, own, _ = located(name)
     if not Path(source).is_dir():
         source = str(downloading.fetch(source, revision, weights=False))
     try:
@@ -71,7 +70,7 @@ def load(
         raise LoadError(f"{name} cannot be planned: {str(error).strip().partition(chr(10))[0]}") from error
     subject = DrySubject(model, tokenizer, name=name, place=place, outline=outline or outlined(model))
     DONE.loads += 1
-    if own is not None and not name.startswith(UNTRAINED):
+    if own is not None:
         subject.add_adapter(own, own.name)
     if adapter is not None:
         subject.add_adapter(adapter)

@@ -150,10 +150,10 @@ def test_a_short_name_asks_the_hub_for_the_full_one(asked):
     ],
 )
 def test_short_names_are_those_in_common_use(short, full):
-    assert resolve(short) == (full, None)
+    assert resolve(short) == (full, None, False)
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
     (tmp_path / "gpt2").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert resolve("gpt2") == ("gpt2", None)
+    assert resolve("gpt2") == ("gpt2", None, False)

@@ -230,7 +230,7 @@ def _is_subject(text: str) -> bool:
     from lab.subjects import LoadError, locate
     from lab.subjects.names import resolve
 
-    if "/" not in resolve(text)[0] or text in data.names():  # told without asking the hub
+    if "/" not in resolve(text).source or text in data.names():  # told without asking the hub
         return False
     try:
         locate(text)

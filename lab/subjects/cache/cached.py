@@ -158,6 +158,7 @@ class CachedSpeaker(Speaker):
             return None
 
     def _once(self, kind: type[Result], method: str, arguments: dict[str, Any]) -> Result:
+        result: Result
         (result,) = self._each(
             method,
             [self._key(method, arguments)],
