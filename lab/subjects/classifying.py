@@ -1,4 +1,4 @@
-"""How likely is a text to be toxic, formal or whatever a classifier was trained for? Hugging Face's, by name."""
+"""Hugging Face's classifiers by name: how likely a text is to be toxic, formal or what else one was trained for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are a model's activations on these prompts? Only what is asked for leaves the model."""
+"""A model's activations on prompts; only what is asked for leaves the model."""
 
 from __future__ import annotations
 

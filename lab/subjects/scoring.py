@@ -1,4 +1,4 @@
-"""How likely is each option after each prompt? Read from the logits; what options share is computed once."""
+"""Probabilities of options after prompts, read from the logits; what options share is computed once."""
 
 from __future__ import annotations
 

@@ -592,8 +592,7 @@ def test_ctrl_c_cancels_what_is_queued_and_keeps_what_came(serve, tmp_path, inte
         connect(server, concurrency=2, cache=tmp_path).chat([str(i) for i in range(200)])
     time.sleep(0.2)
     assert 5 < len(server.requests) < 20
-    (file,) = tmp_path.iterdir()
-    assert len(file.read_text().splitlines()) == len(server.requests)
+    assert len(kept(tmp_path)) == len(server.requests)
 
 
 def test_it_is_quiet_where_nobody_looks(serve, capsys):
