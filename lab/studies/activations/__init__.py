@@ -4,6 +4,10 @@ from lab.study import Study
 
 STUDY = Study(
     name="activations",
-    plugins=("lab.studies.activations.manners", "lab.studies.activations.variants"),
+    plugins=(
+        "lab.studies.activations.manners",
+        "lab.studies.activations.variants",
+        "lab.studies.activations.reading",
+    ),
     reports={"compare": "lab.studies.activations.compare_runs:main"},
 )

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Mode = Literal["pairwise", "baseline"]
+QUESTIONS = (
+    "How do residual stream activations differ across runs and datasets?",
+    "Which layers show the largest activation divergence between runs?",
+    "Do activation differences align with task or prompt changes?",
+)
+"""What both experiments on runs ask; the first takes two runs, and the last a data set and a prompt that differ."""
 _PART = 1 << 22
 """Numbers turned to float64 at a time."""
 
@@ -149,11 +155,6 @@ class Running:
             n=self._n,
             left_out=tuple(self._left_out),
         )
-
-
-def joined(batches: Sequence[ArrayLike]) -> np.ndarray:
-    """The activations of a run that was read in batches: [n, layers, d_model]."""
-    return np.concatenate([np.asarray(batch) for batch in batches])
 
 
 def summarise(activations: ArrayLike, layers: Sequence[int] | None = None) -> Summary:
