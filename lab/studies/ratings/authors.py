@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.icc import icc_batch
 from lab.stats.means import welch
 from lab.stats.scale_use import kl_plugin
+from lab.studies.ratings.self_rating import SelfPreference, SelfRating, self_bias, self_preference
 from lab.studies.shared.ratings import Ratings, common
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def aggregate(rows: Sequence[Mapping[str, Any]], measures: Sequence[str] = MEASU
 
     `rows` as of `Square`. p is Student's with pooled variance over cells as if they were independent, which cells that
     share a rater or an author are not: it is for comparison with results that were told so. What may be concluded
-    stands in `rating.self_preference`. None where a side has fewer than two cells, or nothing varies.
+    stands in `self_rating.self_preference`. None where a side has fewer than two cells, or nothing varies.
     """
     from scipy.stats import ttest_ind
 
@@ -215,6 +217,57 @@ def naive(first: Ratings, second: Ratings) -> Naive:
         warnings.warn(warning, stacklevel=2)
     same = first.template.values == second.template.values and min(first.given.size, second.given.size) >= 2
     return Naive(cell(first), cell(second), welch(first.given, second.given, unit="points") if same else None, warning)
+
+
+@dataclass(frozen=True)
+class Favour:
+    """What one template says of a rater's favour for its own works.
+
+    `bias` speaks of this rater and these authors, `general` of models in general.
+    """
+
+    template: str
+    square: Square
+    rater: str
+    bias: SelfRating
+    general: SelfPreference
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the rater rates works differently at all."""
+        return bool(self.square.points[self.square.names.index(self.rater)].std() > 0.05)
+
+    def kept(self) -> Kept:
+        """The matrix, and every reading of it."""
+        rows, bias, general = self.square.rows, self.bias, self.general
+        told = {
+            "tasks": len(self.square.tasks),
+            "missing": [list(pair) for pair in self.square.missing],
+            "quality of its works, as the others see it": bias.quality,
+            "bias, if all raters spread alike": bias.alike,
+            "self minus cross": bias.self_minus_cross,
+            "self and cross": aggregate(rows),
+            "by rater": breakdown(rows),
+            "naive": self.square.naive(self.rater),
+            "these models": general.these_models,
+            "models in general": general.in_general,
+            "p of permutations": general.p_permutation,
+            "least p of so many models": general.least_p,
+        }
+        return Kept(
+            rows={f"matrix, {self.template}": list(rows)},
+            summary={f"{self.template}: {name}": value for name, value in told.items()},
+            plots={f"matrix_{self.template}": (self.square.plot, (6, 5))},
+        )
+
+
+def favour(runs: Sequence[Ratings], names: Sequence[str], rater: str, template: str, *, spread: float) -> Favour:
+    """How far a rater favours its own works on one template. Raises ValueError as `square` and `self_bias` do.
+
+    `names` are raters and authors; `spread` as in `self_bias`.
+    """
+    of = square(runs, names)
+    return Favour(template, of, rater, self_bias(of.points, rater, names, spread=spread), self_preference(of.points))
 
 
 def heat(ax: Axes, names: Sequence[str], rows: Sequence[Mapping[str, Any]], measure: str) -> None:
