@@ -16,6 +16,7 @@ from lab.studies.ratings import (
     authors,
     concepts,
     discrimination,
+    self_rating,
     stability,
     systems,
     task_consistency,
