@@ -46,24 +46,16 @@ def test_no_self_rating_bias(
         author: [asking.works(panel[author], tasks, seed=s, temperature=temperature) for s in range(works_per_task)]
         for author in names
     }
-    found = {
-        template: authors.favour(
-            [
-                asking.rate(panel[rater], tasks, template, works=done, seeds=seeds, exact=exact)
-                for rater in names
-                for author in names
-                for done in works[author]
-            ],
-            names,
-            model.name,
-            template,
-            spread=spread,
-        )
-        for template in templates
-    }
 
     verdicts = []
-    for template, favour in found.items():
+    for template in templates:
+        runs = [
+            asking.rate(panel[rater], tasks, template, works=done, seeds=seeds, exact=exact)
+            for rater in names
+            for author in names
+            for done in works[author]
+        ]
+        favour = authors.Favour(template, authors.square(runs, names), model.name, spread)
         gaps = favour.square.gaps
         evidence.control(f"{template}: every rater rated every author, {gaps or 'none is missing'}", not gaps)
         evidence.control(f"{template}: the rater tells works apart", favour.tells_apart)

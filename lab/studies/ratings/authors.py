@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from lab.record.kept import Kept
 from lab.stats.icc import icc_batch
 from lab.stats.means import welch
 from lab.stats.scale_use import kl_plugin
-from lab.studies.ratings.self_rating import SelfPreference, SelfRating, self_bias, self_preference
+from lab.studies.ratings.self_rating import SelfRating, self_bias, self_preference
 from lab.studies.shared.ratings import Ratings, common
 
 if TYPE_CHECKING:
@@ -221,16 +222,17 @@ def naive(first: Ratings, second: Ratings) -> Naive:
 
 @dataclass(frozen=True)
 class Favour:
-    """What one template says of a rater's favour for its own works.
-
-    `bias` speaks of this rater and these authors, `general` of models in general.
-    """
+    """What one template says of a rater's favour for its own works; `spread` as in `self_bias`."""
 
     template: str
     square: Square
     rater: str
-    bias: SelfRating
-    general: SelfPreference
+    spread: float
+
+    @cached_property
+    def bias(self) -> SelfRating:
+        """Of this rater and these authors. Raises ValueError where a cell is missing."""
+        return self_bias(self.square.points, self.rater, self.square.names, spread=self.spread)
 
     @property
     def tells_apart(self) -> bool:
@@ -239,7 +241,7 @@ class Favour:
 
     def kept(self) -> Kept:
         """The matrix, and every reading of it."""
-        rows, bias, general = self.square.rows, self.bias, self.general
+        rows, bias, general = self.square.rows, self.bias, self_preference(self.square.points)
         told = {
             "tasks": len(self.square.tasks),
             "missing": [list(pair) for pair in self.square.missing],
@@ -259,15 +261,6 @@ class Favour:
             summary={f"{self.template}: {name}": value for name, value in told.items()},
             plots={f"matrix_{self.template}": (self.square.plot, (6, 5))},
         )
-
-
-def favour(runs: Sequence[Ratings], names: Sequence[str], rater: str, template: str, *, spread: float) -> Favour:
-    """How far a rater favours its own works on one template. Raises ValueError as `square` and `self_bias` do.
-
-    `names` are raters and authors; `spread` as in `self_bias`.
-    """
-    of = square(runs, names)
-    return Favour(template, of, rater, self_bias(of.points, rater, names, spread=spread), self_preference(of.points))
 
 
 def heat(ax: Axes, names: Sequence[str], rows: Sequence[Mapping[str, Any]], measure: str) -> None:
