@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.record.kept import Kept
+from lab.stats.bootstrap import reweighted_each
 from lab.stats.checks import clusters
-from lab.stats.resampling import reweighted_each
 from lab.stats.threads import one_thread
 from lab.studies.activations import activation_compare
 from lab.studies.activations.activation_compare import Comparison, Mode, ticks

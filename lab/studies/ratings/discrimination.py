@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.record.kept import Kept
+from lab.stats.bootstrap import bootstrap
 from lab.stats.consistency import Pooled
 from lab.stats.icc import Form, icc, icc_batch
 from lab.stats.means import student
-from lab.stats.resampling import bootstrap
 from lab.stats.scale_use import kl_observed_range
 from lab.stats.seeds import cross_seed, variance_ratio
 from lab.studies.shared.ratings import Ratings, row_means

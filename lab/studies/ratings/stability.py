@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.record.kept import Kept
+from lab.stats.bootstrap import mean_of_finite, reweighted
 from lab.stats.correlations import pair_moments, pearson, weighted_r
-from lab.stats.resampling import mean_of_finite, reweighted
 from lab.stats.seeds import CrossSeed, cross_seed, discrimination_rate, informative_correlation_by_third
 from lab.stats.shares import wilson
 from lab.studies.shared.ratings import Ratings

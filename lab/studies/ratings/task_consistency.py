@@ -11,6 +11,7 @@ import numpy as np
 
 from lab.estimate import Estimate
 from lab.record.kept import Kept
+from lab.stats.bootstrap import reweighted
 from lab.stats.consistency import (
     across_models,
     at_ceiling,
@@ -25,7 +26,6 @@ from lab.stats.consistency import (
 )
 from lab.stats.correlations import pair_moments, weighted_r
 from lab.stats.means import student
-from lab.stats.resampling import reweighted
 from lab.studies.shared.ratings import Ratings, row_means
 
 if TYPE_CHECKING:
