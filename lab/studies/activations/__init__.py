@@ -9,5 +9,6 @@ STUDY = Study(
         "lab.studies.activations.variants",
         "lab.studies.activations.reading",
     ),
+    card="lab.studies.activations.card_fields:fields",
     reports={"compare": "lab.studies.activations.compare_runs:main"},
 )
