@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lab.files.texts import Message, user
+from lab.files.texts import Message, read, user
 from lab.studies.ratings import attitudes
-from lab.studies.ratings.attitude_prompts import topic
 
 if TYPE_CHECKING:
     from lab.data import Tasks
@@ -40,11 +39,16 @@ class Questions:
 
 
 def asked(questions: str, tasks: Tasks) -> Questions:
-    """Open questions on a topic, by its name; with "tasks", the requests to do these tasks."""
+    """Open questions on a topic of fixtures/prompts/attitudes.yaml; with "tasks", the requests to do these tasks.
+
+    Raises ValueError for an unknown topic.
+    """
     if questions == TASKS:
         return Questions("the work", tasks.texts)
-    found = topic(questions)
-    return Questions(found.about, found.questions)
+    known = read("attitudes")
+    if questions not in known:
+        raise ValueError(f"there is no topic {questions!r}; there are {', '.join(known)}")
+    return Questions(known[questions]["about"], tuple(known[questions]["questions"]))
 
 
 @dataclass(frozen=True)
