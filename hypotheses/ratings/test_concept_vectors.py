@@ -40,6 +40,7 @@ def test_steering_moves_ratings(
     coefficients=(-0.5, 0.0, 0.5),
     randoms=4,
 ):
+    layer = concepts.layer(model)  # a model without activations is refused before it is asked
     tasks = dataset(pool).of(origin).sample(n_tasks, seed=evidence.seed)
     writer = model if author == "self" else asking.author(author)
     works = {
@@ -50,7 +51,6 @@ def test_steering_moves_ratings(
     found["rating"] = concepts.of_ratings(model, tasks, asking.template(template), works["none"], depths=depths)
     concepts.keep(found, model, writer, tasks, depths)
 
-    layer = concepts.layer(model)
     vector = found[selector].at(layer)
     evidence.health(found[selector].too_strong(coefficients, layer))
     noise = steering.random_directions(vector, randoms, seed=evidence.seed)

@@ -45,6 +45,7 @@ def test_steering_shows_in_what_is_said(
     randoms_of_others=3,
     max_new_tokens=24,
 ):
+    layer = concepts.layer(model)  # a model without activations is refused before it is asked
     known, others = concepts.apart(dataset(pool).of(concepts.kind), n_tasks, seed=evidence.seed)
     loved, hated = (
         asking.works(model, known, seed=0, told=concepts.told[name], max_new_tokens=max_new_tokens)
@@ -53,7 +54,7 @@ def test_steering_shows_in_what_is_said(
     found = concepts.of_works(model, known, loved, hated, depths=(concepts.depth,))
     concepts.keep(found, model, model, known, (concepts.depth,))
 
-    layer, chosen = concepts.layer(model), found[selector]
+    chosen = found[selector]
     speaker = opinions.of(model, others.sample(n_questions, seed=evidence.seed))
     evidence.health(*(found[name].too_strong(coefficients, layer) for name in selectors))
     plain, unsteered = speaker.judged("unsteered"), speaker.says()
