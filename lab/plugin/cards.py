@@ -47,7 +47,7 @@ def begin(item: pytest.Item, notebook: Notebook) -> None:
     """Makes the cell's folder and writes what is known beforehand."""
     settings, cell = item.config.stash[SETTINGS], notebook.cell
     config = configuration(item, notebook)
-    at = datetime.fromisoformat(notebook.events[0]["time"])
+    at = datetime.fromisoformat(notebook.events[0].time)
     others = [f"{name}={value}" for name, value in cell.params.items() if name not in _MODELS]
     name = cards.folder_name(at, cell.experiment, cell.subject, cell.knobs, others)
     folder = _fresh(settings.results / "experiments" / name)
@@ -79,7 +79,7 @@ def _fresh(folder: Path) -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     notebook = item.stash.get(NOTEBOOK, None)
-    if notebook is None or notebook.events[-1]["event"] not in ("finished", "failed"):
+    if notebook is None or notebook.events[-1].kind not in ("finished", "failed"):
         return report
     if item.stash.get(_WRITTEN, 0) < len(notebook.events):
         item.stash[_WRITTEN] = len(notebook.events)
