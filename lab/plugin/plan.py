@@ -26,7 +26,7 @@ from lab.subjects.names import resolve
 
 if TYPE_CHECKING:
     from lab.forecast.planned import PlannedCache, PlannedSpeaker
-    from lab.subjects.outline import Outline
+    from lab.subjects.hook_points import Outline
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -254,10 +254,9 @@ def _outline(subject: PlannedSpeaker) -> Outline | None:
 
 
 def _place(name: str) -> str:
-    source = resolve(name)[0].rpartition(":")[2] if not name.startswith("openai:") else ""
-    if not source:
+    if name.startswith("openai:"):
         return "a server"
-    folder = Path(source).expanduser()
+    folder = Path(resolve(name).source).expanduser()
     if not folder.is_dir():
         return "the hub"
     here = Path.cwd()

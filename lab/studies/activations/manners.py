@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lab.judging.scorers import Scorer
     from lab.subjects import Subject
     from lab.subjects.edits import Edit
-    from lab.subjects.places import Site
+    from lab.subjects.hook_points import HookPoint
 
 MANNERS = {"plain": ("plain", "plain"), "polite": ("polite", "plain"), "hostile": ("plain", "hostile")}
 """Register and tone of a request."""
@@ -80,7 +80,7 @@ class Trial:
     """
 
     model: Subject
-    at: Site
+    at: HookPoint
     direction: np.ndarray
     requests: Requests
     tasks: list[int]
@@ -192,7 +192,7 @@ class Requests:
         model: Subject,
         manner: str,
         *,
-        at: Site,
+        at: HookPoint,
         n: int,
         seed: int,
         strength: float = 1.0,
