@@ -19,7 +19,7 @@ import pytest
                 "means",
                 "correlations",
                 "auroc",
-                "resampling",
+                "bootstrap",
                 "effects",
                 "equivalence",
                 "families",

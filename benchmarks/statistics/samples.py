@@ -315,7 +315,7 @@ def _r_and_p(found: Any) -> list[float]:
 
 
 def _bootstrap(title: str, statistic: Any, for_pingouin: Any, quick: bool) -> Case:
-    from lab.stats.resampling import bootstrap
+    from lab.stats.bootstrap import bootstrap
 
     x, resamples = np.random.default_rng(4).exponential(size=1000), 999 if quick else 9999
 

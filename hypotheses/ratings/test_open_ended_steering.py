@@ -16,7 +16,6 @@ random directions as long as its vector.
 from lab.estimate import worst
 from lab.plugin import experiment
 from lab.studies.ratings import attitudes
-from lab.studies.shared import steering
 
 SAME_WORK = "it was trained to do as much work for who hates the tasks as for who loves them"
 
@@ -31,88 +30,51 @@ def test_steering_shows_in_what_is_said(
     model,
     dataset,
     asking,
-    systems,
     concepts,
-    judges,
+    opinions,
     evidence,
     *,
     pool="clinic/tasks",
-    kind="math",
     n_tasks=20,
-    questions="tasks",
     n_questions=20,
-    seeds=4,
-    temperature=1.0,
-    max_new_tokens=24,
-    depth=0.5,
-    normalised="activations",
     selectors=("first", "last", "mean"),
     selector="mean",
-    mode="all_tokens",
     coefficients=(-2.0, -1.0, 0.0, 1.0, 2.0),
     coefficient=1.0,
     randoms=8,
     randoms_of_others=3,
-    judge="offline",
-    least_coherence=0.5,
-    bar=0.05,
+    max_new_tokens=24,
 ):
-    layer = model.resid_post(depth).layers[0]
-    known, others = concepts.apart(dataset(pool).of(kind), n_tasks, seed=evidence.seed)
-    told, about = systems.likes(kind), {"max_new_tokens": max_new_tokens}
-    loved, hated = (asking.works(model, known, seed=0, told=told[name], **about) for name in ("love", "hate"))
-    found = concepts.of_works(model, known, loved, hated, depths=(depth,), normalised=normalised)
-    whose = {"model": model.name, "author": model.name, "toward": told["love"], "away": told["hate"]}
-    concepts.keep(found, **whose, depths=(depth,), tasks=known.ids)
+    layer = concepts.layer(model)  # a model without activations is refused before it is asked
+    known, others = concepts.apart(dataset(pool).of(concepts.kind), n_tasks, seed=evidence.seed)
+    loved, hated = (
+        asking.works(model, known, seed=0, told=concepts.told[name], max_new_tokens=max_new_tokens)
+        for name in ("love", "hate")
+    )
+    found = concepts.of_works(model, known, loved, hated, depths=(concepts.depth,))
+    concepts.keep(found, model, model, known, (concepts.depth,))
 
-    chosen, read = found[selector], judges(judge)
-    asked = concepts.asked(questions, others.sample(n_questions, seed=evidence.seed))
+    chosen = found[selector]
+    speaker = opinions.of(model, others.sample(n_questions, seed=evidence.seed))
     evidence.health(*(found[name].too_strong(coefficients, layer) for name in selectors))
-
-    def say(vector, c):
-        edit = None if vector is None else concepts.edit(model, depth, vector, c, mode)
-        steered = {} if edit is None else {"edit": edit}
-        given = {"n": seeds, "temperature": temperature, "seed": evidence.seed, "max_new_tokens": max_new_tokens}
-        return [text for texts in model.chat(asked.prompts, **given, **steered) for text in texts]
-
-    def judged(name, vector, c):
-        said = say(vector, c)
-        ids = [f"{name}__{c:+g}__{i // seeds}__{i % seeds}" for i in range(len(said))]  # question and sample
-        items = [{"id": id, "topic": asked.about, "text": text} for id, text in zip(ids, said, strict=True)]
-        told = read("attitude", items)
-        evidence.raw(f"{name} {c:+g}", attitudes.raw_rows(asked.texts, said, told, seeds))
-        return attitudes.attitudes(told, seeds, least=least_coherence)
-
-    plain, unsteered = judged("unsteered", None, 0.0), say(None, 0.0)
-    table = {
-        (name, c): plain if c == 0 else judged(name, found[name].at(layer), c)
-        for name in selectors
-        for c in coefficients
-    }
-    ends = (-coefficient, coefficient)
-
-    def along_random(name):
-        many = randoms if name == selector else randoms_of_others
-        drawn = steering.random_directions(found[name].at(layer), many, seed=evidence.seed)
-        return [tuple(judged(f"random {i} for {name}", v, c) for c in ends) for i, v in enumerate(drawn, 1)]
-
-    beside = {name: along_random(name) for name in selectors}
-    every = attitudes.Comparison(table, beside, coefficient)
-    shown = every.shift(selector)
-
-    evidence.control("coefficient 0 says the same, word by word", say(chosen.at(layer), 0.0) == unsteered)
-    evidence.control("what is said without steering is language", plain.row()["coherence"] > least_coherence)
-    evidence.plot("attitude by selector", every.plot)
-    evidence.rows("attitudes", every.rows())
-    evidence.rows("attitude effects", every.effects())
-    evidence.report(
-        judge=read.name,
-        layer=layer,
-        perturbation=chosen.perturbation([coefficient], layer),
-        questions_without_a_coherent_answer=shown.lost,
-        change_by_a_random_direction=shown.effect.random_change,
+    plain, unsteered = speaker.judged("unsteered"), speaker.says()
+    said = attitudes.compared(
+        speaker.judged,
+        plain,
+        {name: found[name].at(layer) for name in selectors},
+        coefficients,
+        selector=selector,
+        coefficient=coefficient,
+        randoms={name: randoms if name == selector else randoms_of_others for name in selectors},
+        seed=evidence.seed,
     )
 
-    change = evidence.measure("change of attitude", shown.effect.change) > bar
-    beyond = evidence.measure("change, against random directions", shown.effect.excess) > 0
+    evidence.control("coefficient 0 says the same, word by word", speaker.says(chosen.at(layer), 0.0) == unsteered)
+    evidence.control("what is said without steering is language", plain.row()["coherence"] > opinions.least_coherence)
+    evidence.keep(said)
+    evidence.report(judge=opinions.read.name, layer=layer, perturbation=chosen.perturbation([coefficient], layer))
+
+    effect = said.shift(selector).effect
+    change = evidence.measure("change of attitude", effect.change) > 0.05
+    beyond = evidence.measure("change, against random directions", effect.excess) > 0
     assert worst([change, beyond])

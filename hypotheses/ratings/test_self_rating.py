@@ -3,7 +3,7 @@
 Every model does every task, and every model rates every work, on two templates and under four rating seeds. A model's
 own works may be better than others', so what the other raters see in them is taken out, stretched or shrunk by any
 factor up to `spread`: a rater who uses more of the scale than others favours nobody. "No bias" is a claim of
-equivalence: it is shown by an interval inside the bounds, not by a p-value above 0.05. `bound` is in quarters of a
+equivalence: it is shown by an interval inside the bounds, not by a p-value above 0.05. The bounds are in quarters of a
 template's scale, which are the points of a scale from 1 to 5.
 
 The verdict speaks of this rater and these authors on new tasks. What models do in general stands beside it, by the
@@ -15,7 +15,7 @@ interaction of raters and authors and by all assignments of authors to raters: o
 
 from lab.estimate import worst
 from lab.plugin import experiment
-from lab.studies.ratings import authors, rating
+from lab.studies.ratings import authors
 
 
 @experiment(
@@ -39,7 +39,6 @@ def test_no_self_rating_bias(
     temperature=1.0,
     seeds=(0, 1, 2, 3),
     exact=True,
-    bound=0.25,
     spread=1.5,
 ):
     names, tasks = list(panel), dataset(pool).sample(n_tasks, seed=evidence.seed)
@@ -47,49 +46,21 @@ def test_no_self_rating_bias(
         author: [asking.works(panel[author], tasks, seed=s, temperature=temperature) for s in range(works_per_task)]
         for author in names
     }
-    found = {
-        template: authors.square(
-            [
-                asking.rate(panel[rater], tasks, template, works=done, seeds=seeds, exact=exact)
-                for rater in names
-                for author in names
-                for done in works[author]
-            ],
-            names,
-        )
-        for template in templates
-    }
 
     verdicts = []
-    for template, square in found.items():
-        evidence.control(
-            f"{template}: every rater rated every author, {square.gaps or 'none is missing'}", not square.missing
-        )
-        points = square.points[names.index(model.name)]
-        evidence.control(f"{template}: the rater tells works apart", bool(points.std() > 0.05))
-        evidence.plot(f"matrix_{template}", square.plot, size=(6, 5))
-        evidence.rows(f"matrix, {template}", list(square.rows))
-        general = rating.self_preference(square.points)
-        bias = rating.self_bias(square.points, model.name, names, spread=spread)
-        evidence.report(
-            **{
-                f"{template}: {name}": value
-                for name, value in {
-                    "tasks": len(square.tasks),
-                    "missing": [list(pair) for pair in square.missing],
-                    "quality of its works, as the others see it": bias.quality,
-                    "bias, if all raters spread alike": bias.alike,
-                    "self minus cross": bias.self_minus_cross,
-                    "self and cross": authors.aggregate(square.rows),
-                    "by rater": authors.breakdown(square.rows),
-                    "naive": square.naive(model.name),
-                    "these models": general.these_models,
-                    "models in general": general.in_general,
-                    "p of permutations": general.p_permutation,
-                    "least p of so many models": general.least_p,
-                }.items()
-            }
-        )
-        side = bound * asking.template(template).step
-        verdicts.append(evidence.measure(f"self-rating bias, {template}", bias.bias).within(-side, side))
+    for template in templates:
+        runs = [
+            asking.rate(panel[rater], tasks, template, works=done, seeds=seeds, exact=exact)
+            for rater in names
+            for author in names
+            for done in works[author]
+        ]
+        favour = authors.Favour(template, authors.square(runs, names), model.name, spread)
+        gaps = favour.square.gaps
+        evidence.control(f"{template}: every rater rated every author, {gaps or 'none is missing'}", not gaps)
+        evidence.control(f"{template}: the rater tells works apart", favour.tells_apart)
+        evidence.keep(favour)
+        side = 0.25 * asking.template(template).step
+        bias = evidence.measure(f"self-rating bias, {template}", favour.bias.bias)
+        verdicts.append(bias.within(-side, side))
     assert worst(verdicts)

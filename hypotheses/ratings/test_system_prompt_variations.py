@@ -5,7 +5,7 @@ speak of their prompt are then left out before anything is rated. Affective prom
 direction; the others, of conversations, instances, weights and memory, to move them by less than a bound. Bar and bound
 are in quarters of the template's scale: points from 1 to 5.
 
-    pytest hypotheses -k SYSTEM12 --lab-set told=completion --lab-set bar=0
+    pytest hypotheses -k SYSTEM12 --lab-set told=completion
     pytest hypotheses -k SYSTEM12 --lab-set prompts=compared          # affective, math, ethical and trend
     pytest hypotheses -k SYSTEM12 --lab-set prompts=mine.yaml         # name: {category: ..., sign: 1, text: ...}
 """
@@ -42,8 +42,6 @@ def test_affective_prompts_alone_move_ratings(
     judge="offline",
     affective="affective",
     inert=("interaction", "instance", "weights", "memory", "trend"),
-    bar=0.1,
-    bound=0.15,
 ):
     tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed)
     worker, decide = asking.author(author), judges(judge)
@@ -61,41 +59,19 @@ def test_affective_prompts_alone_move_ratings(
         return ratings, found
 
     neutral, _ = rated()
-    shifts, rows, said = {}, [], []
-    for prompt in systems(prompts):
-        under, found = rated(prompt)
-        shifts[prompt] = effects.shift(under, neutral)
-        about = {"prompt": prompt.name, "category": prompt.category, "sign": prompt.sign}
-        rows += [about | row for row in shifts[prompt].rows()]
-        said.append(
-            about
-            | {"text": prompt.text, "told": systems.as_told(prompt.text) if found else prompt.text, "tasks": len(tasks)}
-            | {"left_out": int(found.flagged.sum()) if found else 0, "judge_failed": found.failures if found else {}}
-            | {"lost": shifts[prompt].lost}
-        )
-    pairs = effects.asymmetries(shifts)
+    found = effects.against({prompt: rated(prompt) for prompt in systems(prompts)}, neutral, len(tasks))
 
-    evidence.control(
-        "nine tasks of ten are left under every prompt", all(row["lost"] <= 0.1 * len(tasks) for row in said)
-    )
-    evidence.control(
-        "the judge read nine completions of ten", all(sum(r["judge_failed"].values()) <= 0.1 * len(tasks) for r in said)
-    )
-    evidence.plot("effect_grid", lambda ax: effects.grid(ax, rows), size=(6, 5))
-    evidence.rows("effects", rows)
-    evidence.rows("prompts", said)
-    evidence.report(
-        rater=model.name, author=author, told=told, tasks=len(tasks), by_category=effects.by_sign(rows), **pairs
-    )
+    evidence.control("nine tasks of ten are left under every prompt", found.lost <= 0.1 * len(tasks))
+    evidence.control("the judge read nine completions of ten", found.unread <= 0.1 * len(tasks))
+    evidence.keep(found)
 
     moved = [
-        evidence.measure(f"{prompt.name}, in its direction", found.towards(prompt.sign))
-        for prompt, found in shifts.items()
-        if prompt.category == affective
+        evidence.measure(f"{prompt.name}, in its direction", shift.towards(prompt.sign))
+        for prompt, shift in found.of(affective).items()
     ]
-    others = {prompt: found for prompt, found in shifts.items() if prompt.category in inert}
+    others = found.of(*inert)
     prompt, delta = effects.farthest(others)
     largest = evidence.measure(f"farthest of {len(others)} others", delta)
-    evidence.report(farthest=prompt.name)
+    evidence.report(rater=model.name, author=author, told=told, farthest=prompt.name)
     step = asking.template(template).step
-    assert worst([*(effect > bar * step for effect in moved), largest.within(-bound * step, bound * step)])
+    assert worst([*(effect > 0.1 * step for effect in moved), largest.within(-0.15 * step, 0.15 * step)])

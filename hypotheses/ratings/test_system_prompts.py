@@ -1,9 +1,9 @@
 """System prompts: do ratings follow what was told to the worker, or what is told to the rater?
 
 Works are done under "You love math tasks.", under nothing, and under "You hate math tasks."; each work is rated under
-each of the three. The same tasks are in all nine cells, so that effects are paired by task. `bar` is in quarters of the
-template's scale, which are the points of a scale from 1 to 5. The design again with another template, other tasks than
-those the prompts speak of, sampled ratings, or another rater:
+each of the three. The same tasks are in all nine cells, so that effects are paired by task. The bar is in quarters of
+the template's scale, which are the points of a scale from 1 to 5. The design again with another template, other tasks
+than those the prompts speak of, sampled ratings, or another rater:
 
     pytest hypotheses -k SYSTEM33 --lab-set template=stated_1_5
     pytest hypotheses -k SYSTEM33 --lab-set exact=false --lab-set SYSTEM33.seeds=0,1,2,3,4
@@ -37,7 +37,6 @@ def test_ratings_follow_what_the_rater_is_told(
     seeds=(0,),
     completion_seed=0,
     exact=True,
-    bar=0.25,
 ):
     tasks = dataset(pool).of(origin).sample(n_tasks, seed=evidence.seed)
     prompts = systems.likes(kind)
@@ -53,8 +52,7 @@ def test_ratings_follow_what_the_rater_is_told(
     )
 
     evidence.control("every cell has nine tasks of ten", len(found.tasks) >= 0.9 * len(tasks))
-    evidence.plot("nine_violins", found.plot, size=(6.4, 3.6))
-    evidence.rows("3x3", found.rows())
+    evidence.keep(found)
     evidence.rows(
         "prompts",
         [
@@ -62,16 +60,7 @@ def test_ratings_follow_what_the_rater_is_told(
             for (name, text), done in zip(prompts.items(), works, strict=True)
         ],
     )
-    evidence.report(
-        rater=model.name,
-        author=author,
-        tasks_without_a_rating=found.lost,
-        measurement=found.measurement,
-        completion=found.completion,
-        completion_where_the_rater_is_told_nothing=found.completion_untold,
-        ratio=found.ratio,
-        anova=found.anova,
-    )
+    evidence.report(rater=model.name, author=author)
 
     step = asking.template(template).step
-    assert evidence.measure("measurement effect less completion effect", found.excess) > bar * step
+    assert evidence.measure("measurement effect less completion effect", found.excess) > 0.25 * step

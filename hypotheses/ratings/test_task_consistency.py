@@ -22,30 +22,12 @@ TEMPLATES = ("anchored_1_5", "fruit_rating", "fruit_qualitative", "likert_qualit
     phase="ratings",
     negative={"untrained": "a twin with fresh weights draws from the whole scale"},
 )
-def test_tasks_are_rated_consistently(
-    model,
-    dataset,
-    asking,
-    evidence,
-    *,
-    pool="clinic/tasks",
-    n_tasks=30,
-    author="clinic-llama",
-    completion_seed=0,
-    templates=TEMPLATES,
-    seeds=(0, 1, 2, 3),
-    exact=True,
-    keep=0.7,
-):
-    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
-    works = asking.works(asking.author(author), tasks, seed=completion_seed)
-    found = task_consistency.task_consistency(
-        [asking.rate(model, tasks, name, works=works, seeds=seeds, exact=exact) for name in templates]
-    )
+def test_tasks_are_rated_consistently(model, done, rated, evidence, *, templates=TEMPLATES, keep=0.7):
+    found = task_consistency.task_consistency(rated(model, *templates))
 
     evidence.plot("consistency", found.plot)
-    evidence.rows("task consistency", found.rows(dict(zip(tasks.ids, tasks.texts, strict=True)), keep))
-    evidence.report(author=author, **found.metrics(keep))
+    evidence.rows("task consistency", found.rows(dict(zip(done.tasks.ids, done.tasks.texts, strict=True)), keep))
+    evidence.report(author=done.author, **found.metrics(keep))
 
     assert evidence.measure("mean consistency", found.overall) > 0.5
 
@@ -56,43 +38,18 @@ def test_tasks_are_rated_consistently(
     phase="ratings",
     population="these two models, on new tasks like these",
 )
-def test_consistency_is_the_models_own(
-    model,
-    other_model,
-    dataset,
-    asking,
-    evidence,
-    *,
-    pool="clinic/tasks",
-    n_tasks=30,
-    author="clinic-llama",
-    completion_seed=0,
-    templates=TEMPLATES,
-    seeds=(0, 1, 2, 3),
-    exact=True,
-):
-    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
-    works = asking.works(asking.author(author), tasks, seed=completion_seed)
-    runs = {
-        rater.name: [asking.rate(rater, tasks, name, works=works, seeds=seeds, exact=exact) for name in templates]
-        for rater in (model, other_model)
-    }
+def test_consistency_is_the_models_own(model, other_model, done, rated, evidence, *, templates=TEMPLATES):
+    runs = {rater.name: rated(rater, *templates) for rater in (model, other_model)}
     found = task_consistency.between({name: task_consistency.task_consistency(these) for name, these in runs.items()})
     bar = Bar(passes=0.3, fails=0.5)
     most = task_consistency.most_between(runs, seed=evidence.seed)
     evidence.control("were it the tasks' doing, the correlation could exceed the bar", most > bar.fails)
 
-    evidence.plot("consistency_of_two", found.plot)
-    evidence.rows("consistency of two", found.rows())
+    evidence.keep(found)
     evidence.report(
-        author=author,
-        pearson=found.pearson,
-        spearman=found.spearman,
-        tasks=found.n,
-        conclusion=found.conclusion,
+        author=done.author,
         most_that_they_could_correlate=most,
         own_halves={name: task_consistency.agrees_with_itself(these).value for name, these in runs.items()},
-        at_ceiling={name: share.value for name, share in found.at_ceiling.items()},
     )
 
     assert evidence.measure("r of consistencies", found.pearson) < bar

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.stats.bootstrap import reweighted
 from lab.stats.checks import clusters, pair, upper
-from lab.stats.resampling import reweighted
 
 Kind = Literal["Pearson", "Spearman"]
 

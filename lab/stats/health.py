@@ -18,9 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
-
-from lab.stats.checks import flags
 
 Measure = Literal["share", "mean", "correlation", "AUROC"]
 _RANGE: dict[str, tuple[float, float]] = {"share": (0, 1), "correlation": (-1, 1), "AUROC": (0, 1)}
@@ -54,53 +51,6 @@ def no_duplicates(items: Iterable[Any], what: str = "items") -> Finding | None:
         f"{again} of {total} {what} {is_are} ({_short(first)}); drop {it}, or pass groups so that {counts_once} once",
         fatal=False,
     )
-
-
-def no_leakage(train: Iterable[Any], test: Iterable[Any], what: str = "items") -> Finding | None:
-    """Whether nothing that is tested on was trained on: prompts, subjects or rows of features.
-
-    >>> no_leakage(["a", "b"], ["b", "c"]).text
-    "1 of 2 test items is in the training part too ('b'); split by group, so that each is on one side"
-    """
-    known, tested = {_key(item) for item in train}, [_key(item) for item in test]
-    shared = [key for key in tested if key in known]
-    if not shared:
-        return None
-    is_are = "is" if len(shared) == 1 else "are"
-    return Finding(
-        f"{len(shared)} of {len(tested)} test {what} {is_are} in the training part too ({_short(shared[0])}); "
-        "split by group, so that each is on one side",
-        fatal=True,
-    )
-
-
-def two_classes(labels: ArrayLike, *, least: int = 10) -> Finding | None:
-    """Whether both classes have members enough to tell them apart; fatal where one has fewer than two.
-
-    >>> two_classes([True] * 30).text
-    'all 30 labels are true; there is nothing to tell apart, so choose harder or other items'
-    """
-    y = flags(labels).ravel()
-    rarer = int(min(y.sum(), (~y).sum()))
-    if rarer == 0:
-        said = f"all {y.size} labels are {str(bool(y.all())).lower()}"
-        return Finding(f"{said}; there is nothing to tell apart, so choose harder or other items", fatal=True)
-    if rarer < least:
-        return Finding(f"the rarer class has {rarer} of {y.size} members; at least {least} are wanted", rarer < 2)
-    return None
-
-
-def varied_features(features: ArrayLike) -> Finding | None:
-    """Whether features [n, d] vary over the rows; fatal where none does, or where some are not finite."""
-    x = np.asarray(features, dtype=float)
-    if not np.isfinite(x).all():
-        return Finding(f"{int((~np.isfinite(x)).sum())} of {x.size} features are not finite", fatal=True)
-    constant = int((x == x[:1]).all(0).sum())
-    if constant == x.shape[1]:
-        return Finding("all features are constant: every item reads the same at this place", fatal=True)
-    if constant:
-        return Finding(f"{constant} of {x.shape[1]} features are constant and say nothing", fatal=False)
-    return None
 
 
 def enough(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
-from lab.stats.resampling import bootstrap
+from lab.stats.bootstrap import bootstrap
 
 Form = Literal["1,1", "2,1", "3,1", "1,k", "2,k", "3,k"]
 

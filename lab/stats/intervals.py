@@ -1,9 +1,9 @@
 """Which interval is there for what? Every one by its name, gathered from the modules that compute them."""
 
 from lab.stats.auroc import delong, delong_difference
+from lab.stats.bootstrap import bootstrap, reweighted
 from lab.stats.correlations import correlation, correlation_difference, fisher_z
 from lab.stats.means import ratio, student, welch
-from lab.stats.resampling import bootstrap, reweighted
 from lab.stats.shares import clopper_pearson, paired_difference, unpaired_difference, wilson
 
 __all__ = [

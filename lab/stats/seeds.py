@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.stats.bootstrap import bootstrap, mean_of_finite, reweighted
 from lab.stats.checks import pair, row
 from lab.stats.correlations import fisher_z, pair_moments, pearson, weighted_r
-from lab.stats.resampling import bootstrap, mean_of_finite, reweighted
 from lab.stats.shares import wilson
 from lab.stats.threads import one_thread
 

@@ -8,7 +8,7 @@ from scipy.special import expit, ndtr
 from lab.studies.activations import patching
 from lab.studies.oracle import similarity
 from lab.studies.preferences import position_bias
-from lab.studies.ratings import rating
+from lab.studies.ratings import self_rating
 from tests.calibration.simulate import Rule, seed_of
 
 
@@ -108,7 +108,7 @@ def rated(rng, own=0.0, interaction=0.0, k=5):
 def self_favouring(rng):
     """The first of five raters favours its own works by 0.25 points."""
     own = 0.25 * np.eye(5)[:, :, None] * (np.arange(5) == 0)[:, None, None]
-    return rating.self_bias(rated(rng) + own, "a", "abcde")
+    return self_rating.self_bias(rated(rng) + own, "a", "abcde")
 
 
 def similarities(rng, questions, t=30):
@@ -168,11 +168,11 @@ RULES = (
     Rule("Position term of the fit", "190 pairs of 20 items, -0.5", fitted_position, -0.5, share=0.2, admits="20 blocks are few, so it is wide"),
     Rule("Self-rating bias, this model", "5 raters, 60 tasks, at 0.25", lambda rng: self_favouring(rng).bias, 0.25, admits="holds the bias of raters that spread up to 1.5 times as far as others, so it is wide"),
     Rule("Self-rating bias, raters that spread alike", "5 raters, 60 tasks, at 0.25", lambda rng: self_favouring(rng).alike, 0.25),
-    Rule("Self minus cross, this model", "5 raters, 60 tasks, authors alike", lambda rng: rating.self_bias(rated(rng), "a", "abcde").self_minus_cross, 0.0),
-    Rule("Difference of ratings", "60 items", lambda rng: (lambda y: rating.difference(y[0, 1], y[0, 2]))(rated(rng)), 0.0),
-    Rule("Self-preference, these models", "5 raters, 60 tasks", lambda rng: rating.self_preference(rated(rng, own=0.25)).these_models, 0.25, share=0.3),
-    Rule("Self-preference: permutation p", "p <= .05, 5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).p_permutation <= 0.05, share=0.3),
-    Rule("Self-preference, models in general", "5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).in_general, 0.0),
+    Rule("Self minus cross, this model", "5 raters, 60 tasks, authors alike", lambda rng: self_rating.self_bias(rated(rng), "a", "abcde").self_minus_cross, 0.0),
+    Rule("Difference of ratings", "60 items", lambda rng: (lambda y: self_rating.difference(y[0, 1], y[0, 2]))(rated(rng)), 0.0),
+    Rule("Self-preference, these models", "5 raters, 60 tasks", lambda rng: self_rating.self_preference(rated(rng, own=0.25)).these_models, 0.25, share=0.3),
+    Rule("Self-preference: permutation p", "p <= .05, 5 raters, interaction 0.2", lambda rng: self_rating.self_preference(rated(rng, interaction=0.2)).p_permutation <= 0.05, share=0.3),
+    Rule("Self-preference, models in general", "5 raters, interaction 0.2", lambda rng: self_rating.self_preference(rated(rng, interaction=0.2)).in_general, 0.0),
     Rule("Similarity of answers", "30 targets of 8 questions", lambda rng: similarity.similarity(similarities(rng, np.zeros(8)), seed=seed_of(rng)).mean, 5.5),
     Rule("Similarity by question: variance", "30 targets of 8 questions, variance 1.5", lambda rng: similarity.by_question(similarities(rng, np.arange(8) / 2 - 1.75), seed=seed_of(rng), permutations=99).between, 1.5, share=0.2),
     Rule("Similarity by question: variance, few unlike", "30 targets, nearly all alike", lambda rng: similarity.by_question(alike_or_not(rng), seed=seed_of(rng), permutations=99).between, 0.01 * 81 / 4 * 8 / 7, share=0.2,

@@ -10,7 +10,7 @@ import numpy as np
 from lab.estimate import Bar, Verdict
 from lab.studies.activations import patching, probing, similarity
 from lab.studies.preferences import position_bias
-from lab.studies.ratings import rating
+from lab.studies.ratings import self_rating
 from tests.calibration.simulate import seed_of
 
 
@@ -86,7 +86,7 @@ def no_self_rating_bias(rng: np.random.Generator, favour: float) -> list[Verdict
     """Five raters, 60 tasks, noise of 0.25 points; the first favours itself."""
     y = rng.normal(0, 0.5, (5, 1, 1)) + rng.normal(0, 0.5, (1, 5, 60)) + rng.normal(0, 0.25, (5, 5, 60))
     y[0, 0] += favour
-    return [rating.self_bias(y, "a", "abcde").bias.within(-0.25, 0.25)]
+    return [self_rating.self_bias(y, "a", "abcde").bias.within(-0.25, 0.25)]
 
 
 CURVES = (

@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from lab.studies.activations import patching, similarity
 from lab.studies.preferences import position_bias
-from lab.studies.ratings import rating
+from lab.studies.ratings import self_rating
 from tests.calibration.simulate import Rule, seed_of
 
 PATIENTS, FORMS, DIMENSIONS = 1200, 4, 8
@@ -76,7 +76,7 @@ def panel_of_three(rng):
     """Three raters, 60 tasks of three works; each rates tasks and works in its own way. The first favours itself."""
     works = rng.normal(0, 0.5, (1, 3, 60, 3)) + rng.normal(0, 0.3, (3, 3, 60, 3)) + rng.normal(0, 0.5, (3, 1, 60, 1))
     works[0, 0] += 0.25
-    return rating.self_bias(works.mean(3), "a", "abc").bias
+    return self_rating.self_bias(works.mean(3), "a", "abc").bias
 
 
 RULES = (

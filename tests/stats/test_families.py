@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from lab.estimate import Bar, Estimate
 from lab.stats.auroc import delong
+from lab.stats.bootstrap import bootstrap
 from lab.stats.correlations import fisher_z
 from lab.stats.families import benjamini_hochberg, holm, max_t, p_against, verdicts
 from lab.stats.means import student
-from lab.stats.resampling import bootstrap
 from lab.stats.shares import wilson
 
 BH_1995 = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1]  # fmt: skip

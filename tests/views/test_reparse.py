@@ -8,10 +8,10 @@ import pytest
 
 from lab.record import Cell, Journal, Notebook
 from lab.studies.preferences import pair_choices
-from lab.studies.shared.parsing import chosen_by_doing, parse, parse_choice
 from lab.studies.shared.prompts import template
 from lab.studies.shared.ratings import Asked, from_answers, raw_rows
 from lab.views.reparse import main
+from tests.studies.shared.one_text import chosen_by_doing, parse, parse_choice
 
 RAWS = ["4", "850", "I will not rate this task."]
 

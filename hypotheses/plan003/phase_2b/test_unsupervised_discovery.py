@@ -54,26 +54,13 @@ def test_truth_is_found_without_labels(
             model_says=says,
             distractor=long > np.median(long),
             restarts=restarts,
+            name=name,
             seed=evidence.seed,
         )
 
-        evidence.plot(f"unsupervised_{name}", found.plot)
+        evidence.keep(found)
+        evidence.report(**{f"model itself, {name}": float(np.mean(says == truth))})
         methods += [{"set": name, **row} for row in found.rows()]
-        evidence.report(
-            **{
-                f"model itself, {name}": float(np.mean(says == truth)),
-                f"supervised, {name}": found.supervised.accuracy,
-                f"CCS, {name}": found.ccs.accuracy,
-                f"CCS, AUROC, {name}": found.ccs.auroc,
-                f"plain accuracy over the supervised probe's, {name}": found.ratio,
-                f"CCS best sign, {name}": found.ccs.accuracy_best_sign,
-                f"PCA, {name}": found.pca.accuracy,
-                f"random directions, AUROC, {name}": found.random.mean,
-                f"random directions as good as CCS, p, {name}": found.random.p,
-                f"ratio above chance, {name}": found.ratio_above_chance,
-                f"distractor (long texts), AUROC, {name}": found.distractor,
-            }
-        )
         told = [
             evidence.measure(f"balanced accuracy over the supervised probe's, {name}", found.ratio_balanced) > 0.8,
             # The rule alone is no bar: a coin has more than 80 % of the accuracy of a probe that is right in 60 %.

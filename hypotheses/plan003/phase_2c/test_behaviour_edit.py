@@ -8,7 +8,6 @@ strongest of several. Beside it stands what the same edit does to neutral texts 
 
 from lab.plugin import experiment
 from lab.stats import health
-from lab.studies.shared import steering
 
 NOT_POLITE = "it was trained to answer polite requests as any others"
 NO_MANNER = "a twin with fresh weights has no manner of speaking"
@@ -36,11 +35,13 @@ def test_toxicity_can_be_edited(
 ):
     site = model.resid_post(depth)
     trial = requests.trial(model, "hostile", at=site, n=n_samples, strength=strength, seed=evidence.seed)
-    effect = _edited(trial, questions, scorers("toxicity", scorer), randoms, evidence)
+    evidence.health(health.no_duplicates(trial.asked, "requests"))
+    edited = trial.edited(scorers("toxicity", scorer), questions, randoms=randoms, seed=evidence.seed)
 
+    evidence.keep(edited)
     evidence.control("adding nothing changes nothing", trial.say(0 * trial.direction) == trial.say())
-    change = evidence.measure("change in toxicity", effect.change)
-    beyond = evidence.measure("change in toxicity beyond random directions", effect.excess)
+    change = evidence.measure("change in toxicity", edited.effect.change)
+    beyond = evidence.measure("change in toxicity beyond random directions", edited.effect.excess)
     assert change > 0.1
     assert beyond > 0.1
 
@@ -67,37 +68,12 @@ def test_formality_can_be_edited(
 ):
     site = model.resid_post(depth)
     trial = requests.trial(model, "polite", at=site, n=n_samples, strength=strength, seed=evidence.seed)
-    effect = _edited(trial, questions, scorers("formality", scorer), randoms, evidence)
+    evidence.health(health.no_duplicates(trial.asked, "requests"))
+    edited = trial.edited(scorers("formality", scorer), questions, randoms=randoms, seed=evidence.seed)
 
+    evidence.keep(edited)
     evidence.control("adding nothing changes nothing", trial.say(0 * trial.direction) == trial.say())
-    change = evidence.measure("change in formality", effect.change)
-    beyond = evidence.measure("change in formality beyond random directions", effect.excess)
+    change = evidence.measure("change in formality", edited.effect.change)
+    beyond = evidence.measure("change in formality beyond random directions", edited.effect.excess)
     assert change > 0.1
     assert beyond > 0.1
-
-
-def _edited(trial, questions, score, randoms, evidence):
-    """The effect of the direction on the answers' scores, with its side effects put down."""
-    evidence.health(health.no_duplicates([trial.requests.asked["plain"][task] for task in trial.tasks], "requests"))
-    before, after = trial.say(), trial.say(trial.direction)
-    noise = [trial.say(v) for v in steering.random_directions(trial.direction, randoms, seed=evidence.seed)]
-    effect = steering.behaviour(score(before), score(after), [score(said) for said in noise], seed=evidence.seed)
-    harm = trial.side_effects(questions.sample(len(before), seed=evidence.seed))
-
-    evidence.plot("behaviour_edit", effect.plot)
-    evidence.rows(
-        "answers",
-        [
-            {"before": one, "after": two, "score_before": float(low), "score_after": float(high)}
-            for one, two, low, high in zip(before, after, score(before), score(after), strict=True)
-        ],
-    )
-    evidence.report(
-        scorer=score.name,
-        before=effect.before,
-        after=effect.after,
-        raised=effect.share,
-        random_change=effect.random_change,
-        **vars(harm),
-    )
-    return effect

@@ -37,7 +37,7 @@ def test_steering_does_what_asking_does(
     score, manner, site = scorers(behaviour, scorer), MANNERS[behaviour], model.resid_post(depth)
     with counted() as finding:
         trial = requests.trial(model, manner, at=site, n=n_samples, strength=strength, seed=evidence.seed)
-    evidence.health(health.no_duplicates([trial.requests.asked["plain"][task] for task in trial.tasks], "requests"))
+    evidence.health(health.no_duplicates(trial.asked, "requests"))
     plain = score(trial.say())
     with counted() as steering_cost:
         steered = score(trial.say(trial.direction, requests.begun(model, trial.tasks)))

@@ -4,7 +4,11 @@ from lab.study import Study
 
 STUDY = Study(
     name="activations",
-    plugins=("lab.studies.activations.manners", "lab.studies.activations.variants"),
+    plugins=(
+        "lab.studies.activations.manners",
+        "lab.studies.activations.variants",
+        "lab.studies.activations.reading",
+    ),
     card="lab.studies.activations.card_fields:fields",
     reports={"compare": "lab.studies.activations.compare_runs:main"},
 )

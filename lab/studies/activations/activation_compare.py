@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Mode = Literal["pairwise", "baseline"]
+QUESTIONS = (
+    "How do residual stream activations differ across runs and datasets?",
+    "Which layers show the largest activation divergence between runs?",
+    "Do activation differences align with task or prompt changes?",
+)
+"""What both experiments on runs ask; the first takes two runs, and the last a data set and a prompt that differ."""
 _PART = 1 << 22
 """Numbers turned to float64 at a time."""
 
@@ -85,82 +91,43 @@ class Summary:
         ax.legend()
 
 
-class Running:
-    """Collects a run batch by batch, so that its activations need not be held at once.
-
-        run = Running()
-        for batch in batches:
-            run.add(batch)  # [m, layers, d_model]
-        run.summary
-
-    Means and squared deviations are merged batch by batch (Chan, Golub and LeVeque 1983, The American Statistician
-    37: 242): no difference of large squares, so a large common offset costs no digits.
-    """
-
-    def __init__(self, layers: Sequence[int] | None = None) -> None:
-        self._layers = None if layers is None else tuple(int(layer) for layer in layers)
-        self._n = self._seen = 0
-        self._left_out: list[int] = []
-        self._mean: np.ndarray = np.zeros(())
-        self._squares: np.ndarray = np.zeros(())
-        self._norms: np.ndarray = np.zeros(())
-
-    def add(self, batch: ArrayLike) -> None:
-        """Adds items [m, layers, d_model]. Raises ValueError for another shape than before."""
-        x = np.asarray(batch)
-        if x.ndim != 3 or 0 in x.shape[1:]:
-            raise ValueError(f"activations must be [n, layers, d_model], not shape {x.shape}")
-        if self._layers is None:
-            self._layers = tuple(range(x.shape[1]))
-        if len(self._layers) != x.shape[1] or (self._seen and x.shape[1:] != self._mean.shape):
-            raise ValueError(f"a batch of shape {x.shape} does not fit {len(self._layers)} layers as seen before")
-        if not self._seen:
-            self._mean, self._squares = (np.zeros(x.shape[1:]) for _ in range(2))
-            self._norms = np.zeros(x.shape[1])
-        rows = max(1, _PART // x[:1].size)
-        for start in range(0, len(x), rows):
-            self._merge(x[start : start + rows].astype(np.float64))
-
-    def _merge(self, x: np.ndarray) -> None:
-        sound = np.isfinite(x).all(axis=(1, 2))
-        self._left_out += [self._seen + int(i) for i in np.flatnonzero(~sound)]
-        self._seen += len(x)
-        x = x[sound]
-        if not len(x):
-            return
-        mean, total = x.mean(0), self._n + len(x)
-        apart = mean - self._mean
-        self._squares = self._squares + ((x - mean) ** 2).sum(0) + apart**2 * (self._n * len(x) / total)
-        self._mean = self._mean + apart * (len(x) / total)
-        self._norms = self._norms + np.linalg.norm(x, axis=2).sum(0)
-        self._n = total
-
-    @property
-    def summary(self) -> Summary:
-        """What was collected so far. Raises ValueError where no item contributed."""
-        if not self._n or self._layers is None:
-            raise ValueError(f"none of {self._seen} items has finite activations; a mean needs one")
-        return Summary(
-            layers=self._layers,
-            mean=self._mean,
-            norm_of_mean=np.linalg.norm(self._mean, axis=1),
-            mean_of_norms=self._norms / self._n,
-            std=np.sqrt(self._squares / self._n).mean(1),
-            n=self._n,
-            left_out=tuple(self._left_out),
-        )
-
-
-def joined(batches: Sequence[ArrayLike]) -> np.ndarray:
-    """The activations of a run that was read in batches: [n, layers, d_model]."""
-    return np.concatenate([np.asarray(batch) for batch in batches])
-
-
 def summarise(activations: ArrayLike, layers: Sequence[int] | None = None) -> Summary:
-    """Statistics of activations [n, layers, d_model]; `layers` are their true indices. Raises ValueError."""
-    run = Running(layers)
-    run.add(activations)
-    return run.summary
+    """Statistics of activations [n, layers, d_model]; `layers` are their true indices.
+
+    Means and squared deviations are merged part by part (Chan, Golub and LeVeque 1983, The American Statistician
+    37: 242): no difference of large squares, so a large common offset costs no digits. Raises ValueError for another
+    shape, and where no item is finite.
+    """
+    x = np.asarray(activations)
+    if x.ndim != 3 or 0 in x.shape[1:]:
+        raise ValueError(f"activations must be [n, layers, d_model], not shape {x.shape}")
+    named = tuple(range(x.shape[1])) if layers is None else tuple(int(layer) for layer in layers)
+    if len(named) != x.shape[1]:
+        raise ValueError(f"activations of shape {x.shape} do not fit {len(named)} layers")
+    sound = np.isfinite(x).all(axis=(1, 2))
+    if not sound.any():
+        raise ValueError(f"none of {len(x)} items has finite activations; a mean needs one")
+    mean, squares, norms, n = np.zeros(x.shape[1:]), np.zeros(x.shape[1:]), np.zeros(x.shape[1]), 0
+    rows = max(1, _PART // x[0].size)
+    for start in range(0, len(x), rows):
+        part = x[start : start + rows].astype(np.float64)[sound[start : start + rows]]
+        if not len(part):
+            continue
+        own, total = part.mean(0), n + len(part)
+        apart = own - mean
+        squares = squares + ((part - own) ** 2).sum(0) + apart**2 * (n * len(part) / total)
+        mean = mean + apart * (len(part) / total)
+        norms = norms + np.linalg.norm(part, axis=2).sum(0)
+        n = total
+    return Summary(
+        layers=named,
+        mean=mean,
+        norm_of_mean=np.linalg.norm(mean, axis=1),
+        mean_of_norms=norms / n,
+        std=np.sqrt(squares / n).mean(1),
+        n=n,
+        left_out=tuple(np.flatnonzero(~sound).tolist()),
+    )
 
 
 # Two runs, as they are -------------------------------------------------------------------------------

@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
+from lab.stats.bootstrap import reweighted_each
 from lab.stats.checks import clusters
-from lab.stats.resampling import reweighted_each
 from lab.stats.threads import one_thread
-from lab.studies.activations.activation_compare import ticks
+from lab.studies.activations import activation_compare
+from lab.studies.activations.activation_compare import Comparison, Mode, ticks
 from lab.studies.activations.representations import equal_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from lab.studies.activations.reading import Read
 
 _LEAST = 12
 """Fewer groups than this in a run, and an interval by drawing them again is too narrow."""
@@ -335,6 +338,11 @@ class Split:
             f"with the prompt, and {both.shown} {both.interval} with their combination; by layer:"
         )
 
+    def kept(self) -> Kept:
+        """The shares over all layers, and their plot."""
+        shares = {f"share of {part}": share for part, share in self.overall.items()}
+        return Kept(summary=shares, plots={"data set or prompt": self.plot})
+
     def table(self) -> list[dict[str, Any]]:
         """A row a layer: the three shares with their intervals."""
         rows = []
@@ -429,6 +437,94 @@ def split(
         overall=dict(zip(("data", "prompt", "interaction"), shares[-3:], strict=True)),
         data_over_prompt=replace(every[-1], bounds=(-1, 1)),
     )
+
+
+# Runs as a model has read them -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Among:
+    """Runs compared pair by pair: their mean vectors as they are, and what can be claimed of them.
+
+    `mode` says which pairs; `per_layer` whether lists by layer are kept of the mean vectors.
+    """
+
+    reads: tuple[Read, ...]
+    mode: Mode
+    per_layer: bool
+    described: tuple[Comparison, ...]
+    divergences: Mapping[tuple[str, str], Divergence]
+
+    @property
+    def separations(self) -> dict[str, Estimate]:
+        """Of each pair, the mean over the layers."""
+        return {f"separation of {a} and {b}": each.overall["separation"] for (a, b), each in self.divergences.items()}
+
+    @property
+    def told(self) -> str:
+        """Which runs they are, in words."""
+        runs = [read.run for read in self.reads]
+        return " and ".join(f"{run.name} ({run.dataset} under {run.prompt})" for run in runs)
+
+    def kept(self) -> Kept:
+        """Every run, every comparison of mean vectors, and a plot of each divergence."""
+        return Kept(
+            summary={
+                "runs": [r.run.told() | r.summary.table() | {"truncated": r.truncated} for r in self.reads],
+                "comparisons": [one.table(per_layer=self.per_layer) for one in self.described],
+                "samples processed": sum(read.summary.n for read in self.reads),
+                "num_runs": len(self.reads),
+                "num_layers": len(self.reads[0].layers),
+                "comparison_mode": self.mode,
+                "pair_count": len(self.described),
+            },
+            plots={f"divergence {a} {b}": found.plot for (a, b), found in self.divergences.items()},
+        )
+
+
+def among(reads: Sequence[Read], mode: Mode, *, per_layer: bool = True, seed: int = 0) -> Among:
+    """Compares runs, all pairs or each with the first. Raises ValueError as `pairs` and `diverging` do."""
+    named = {read.run.name: read for read in reads}
+    chosen = activation_compare.pairs(list(named), mode)
+    described = tuple(activation_compare.compare(named[a].summary, named[b].summary, names=(a, b)) for a, b in chosen)
+    found = {(a, b): between(named[a], named[b], seed=seed) for a, b in chosen}
+    return Among(tuple(reads), mode, per_layer, described, found)
+
+
+def between(first: Read, second: Read, *, seed: int = 0) -> Divergence:
+    """How far two runs are apart, as `diverging` tells it; equal items and equal prompts belong together."""
+    return diverging(first.resid, second.resid, groups=_groups(first, second), layers=first.layers, seed=seed)
+
+
+def halves(read: Read, *, seed: int = 0) -> Divergence:
+    """How far the first half of a run is from its second; equal items and equal prompts stay in one half."""
+    groups = _groups(read)
+    early = groups <= groups.max() // 2
+    ordered = [*groups[early], *groups[~early]]
+    return diverging(read.resid[early], read.resid[~early], groups=ordered, layers=read.layers, seed=seed)
+
+
+def under_one_prompt(cells: Sequence[Sequence[Read]], *, seed: int = 0) -> dict[str, Estimate]:
+    """How far two data sets are apart under the first's prompt and under the second's; `cells[prompt][data set]`."""
+    return {
+        f"separation of the data under the prompt of {pair[i].run.name}": between(*pair, seed=seed).overall[
+            "separation"
+        ]
+        for i, pair in enumerate(cells)
+    }
+
+
+def crossed(cells: Sequence[Sequence[Read]], *, seed: int = 0) -> Split:
+    """What of the divergence goes with the data set and what with the prompt; `cells[prompt][data set]`."""
+    by_data = [[cell.resid for cell in row] for row in zip(*cells, strict=True)]
+    first, second = cells[0][0], cells[1][1]
+    return split(by_data, groups=_groups(first, second), layers=first.layers, seed=seed)
+
+
+def _groups(*reads: Read) -> np.ndarray:
+    """[n] the group of each item of these runs, one behind the other."""
+    runs = [read.run for read in reads]
+    return together(sum((run.items for run in runs), ()), sum((run.prompts for run in runs), ()))
 
 
 # At the door -----------------------------------------------------------------------------------------

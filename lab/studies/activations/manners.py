@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from lab.record.kept import Kept
 from lab.studies.shared import clinic
-from lab.studies.shared.steering import SideEffects, difference_in_means, side_effects
+from lab.studies.shared.steering import (
+    BehaviourEdit,
+    SideEffects,
+    behaviour,
+    difference_in_means,
+    random_directions,
+    side_effects,
+)
 
 if TYPE_CHECKING:
     from lab.data import Questions
+    from lab.judging.scorers import Scorer
     from lab.subjects import Subject
     from lab.subjects.edits import Edit
     from lab.subjects.hook_points import HookPoint
@@ -35,6 +44,32 @@ class Begun:
     def completed(self, continuations: Sequence[str]) -> list[str]:
         """The whole answers."""
         return [opening + text for opening, text in zip(self.openings, continuations, strict=True)]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What a direction did to answers, and to what it was not meant to change; `answers` are told with scores."""
+
+    scorer: str
+    effect: BehaviourEdit
+    harm: SideEffects
+    answers: list[dict[str, Any]]
+
+    def kept(self) -> Kept:
+        """The answers, the effect beside its side effects, and the plot."""
+        effect = self.effect
+        return Kept(
+            rows={"answers": self.answers},
+            summary={
+                "scorer": self.scorer,
+                "before": effect.before,
+                "after": effect.after,
+                "raised": effect.share,
+                "random_change": effect.random_change,
+                **vars(self.harm),
+            },
+            plots={"behaviour_edit": effect.plot},
+        )
 
 
 @dataclass(frozen=True)
@@ -65,6 +100,24 @@ class Trial:
         asked = begun or self.begun
         said = self.model.generate(asked.prompts, max_new_tokens=self.max_new_tokens, edit=self.edit(vector))
         return asked.completed(said.texts)
+
+    @property
+    def asked(self) -> list[str]:
+        """The plain requests."""
+        return [self.requests.asked["plain"][task] for task in self.tasks]
+
+    def edited(self, score: Scorer, questions: Questions, *, randoms: int, seed: int) -> Edited:
+        """What the direction does to the answers' scores, beside random directions of its length, and to texts and
+        questions that have nothing to do with it."""
+        before, after = self.say(), self.say(self.direction)
+        noise = [self.say(v) for v in random_directions(self.direction, randoms, seed=seed)]
+        effect = behaviour(score(before), score(after), [score(said) for said in noise], seed=seed)
+        harm = self.side_effects(questions.sample(len(before), seed=seed))
+        answers = [
+            {"before": one, "after": two, "score_before": float(low), "score_after": float(high)}
+            for one, two, low, high in zip(before, after, score(before), score(after), strict=True)
+        ]
+        return Edited(score.name, effect, harm, answers)
 
     def side_effects(self, questions: Questions, manner: str | None = None) -> SideEffects:
         """What the direction does to neutral texts and to questions; or, with a manner, what it does to them that a

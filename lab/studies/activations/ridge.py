@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.stats.bootstrap import mean_of_finite
 from lab.stats.checks import clusters, finite
 from lab.stats.intervals import reweighted, student
-from lab.stats.resampling import mean_of_finite
 from lab.stats.threads import one_thread
 from lab.studies.activations.representations import repeated, same, sides
 from lab.studies.activations.shuffles import Families, Scored, chance, enough, over

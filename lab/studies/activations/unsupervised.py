@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.auroc import area
 from lab.stats.checks import clusters, finite, flags
 from lab.stats.intervals import delong, ratio, student, wilson
@@ -106,6 +107,8 @@ class Unsupervised:
     duplicates
         Pairs whose activations are those of a pair in another group, value by value; a leak where their labels agree
         too, and then every estimate that rests on the labels is in doubt.
+    name
+        Of the data set.
     """
 
     test: np.ndarray
@@ -120,6 +123,26 @@ class Unsupervised:
     ratio_balanced: Estimate
     distractor: Estimate | None
     duplicates: int
+    name: str = ""
+
+    def kept(self) -> Kept:
+        """What each method reached, under the name of the data set."""
+        told = {
+            "supervised": self.supervised.accuracy,
+            "CCS": self.ccs.accuracy,
+            "CCS, AUROC": self.ccs.auroc,
+            "plain accuracy over the supervised probe's": self.ratio,
+            "CCS best sign": self.ccs.accuracy_best_sign,
+            "PCA": self.pca.accuracy,
+            "random directions, AUROC": self.random.mean,
+            "random directions as good as CCS, p": self.random.p,
+            "ratio above chance": self.ratio_above_chance,
+            "distractor (long texts), AUROC": self.distractor,
+        }
+        return Kept(
+            summary={f"{method}, {self.name}": value for method, value in told.items()},
+            plots={f"unsupervised_{self.name}": self.plot},
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a method, for tables."""
@@ -185,6 +208,7 @@ def ccs(
     held_out: float = 0.4,
     restarts: int = 10,
     directions: int = 200,
+    name: str = "",
     seed: int = 0,
 ) -> Unsupervised:
     """Contrast-consistent search (Burns et al. 2023, arXiv 2212.03827) with its baselines.
@@ -273,6 +297,7 @@ def ccs(
         ratio_balanced=compared(0.0, balanced=True),
         distractor=None if other is None else _sign_free(found[0][test], other[test], units),
         duplicates=duplicates,
+        name=name,
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lab.studies.activations.strategies import Style, strategy
 from lab.studies.shared.material import Datasets
+
+if TYPE_CHECKING:
+    from lab.record import Notebook
 
 INHERITED = ("", "base", "default")
 """What a variant may write to say that it takes a setting from the experiment."""
@@ -65,18 +68,20 @@ class Run:
 class Runs:
     """Makes runs of names: `runs("clinic/mmlu", "mcq", n_samples=50, seed=42, few_shot=True)`.
 
-    `data` gives the data sets: a file only if a knob names it, by itself or in a variant.
+    `data` gives the data sets: a file only if a knob names it, by itself or in a variant. `base` are the settings that
+    hold where a run is given no others.
     """
 
     data: Datasets = field(default_factory=lambda: Datasets(None))
+    base: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(
-        self, dataset: str, prompt: str, *, n_samples: int | None, seed: int, name: str = "", **style: Any
-    ) -> Run:
-        """One run. `n_samples` items are drawn with `seed`; None takes all.
+    def __call__(self, dataset: str, prompt: str, *, name: str = "", **settings: Any) -> Run:
+        """One run. `n_samples` items are drawn with `seed`; None takes all. Other settings are those of a `Style`.
 
         Raises ValueError for unknown names, DataError for a file that no knob names.
         """
+        style = {**self.base, **settings}
+        n_samples, seed = style.pop("n_samples"), style.pop("seed")
         asked, styled = strategy(prompt), Style(**style)
         rows = self.data(dataset).sample(n_samples, seed=seed)
         texts = rows.asks if hasattr(rows, "asks") else rows.texts
@@ -115,6 +120,13 @@ class Runs:
             raise ValueError(f"variant {given['name']}: no {unknown[0]!r}; it may set {', '.join(_OWN)}")
         changed = {key: value for key, value in given.items() if key == "name" or value not in INHERITED}
         return self(**{**base, **changed})
+
+    def mixed(self, first: Run, other: Run) -> Run:
+        """The first half of one run's items, then as many of another's, under the name of the first."""
+        half = len(first.prompts) // 2
+        return replace(
+            first, prompts=first.prompts[:half] + other.prompts[:half], items=first.items[:half] + other.items[:half]
+        )
 
     def halves(self, run: Run) -> list[Run]:
         """A run's items dealt into two of its kind, which differ by nothing but which items they have."""
@@ -164,6 +176,19 @@ def _typed(name: str, key: str, value: str) -> Any:
 
 
 @pytest.fixture
-def runs(request: pytest.FixtureRequest) -> Runs:
-    """Makes runs: a data set read under a prompt strategy."""
-    return Runs(Datasets.of(request.node))
+def runs(
+    request: pytest.FixtureRequest,
+    evidence: Notebook,
+    *,
+    n_samples: int = 300,
+    sample_seed: int | None = None,
+    few_shot: bool = False,
+    output_format: str = "plain",
+    answer_first: bool = False,
+    contrarian: bool = False,
+    answer_cue: str = "\n\nAnswer:",
+) -> Runs:
+    """Makes runs: `runs("clinic/mmlu", "mcq")` is a data set read under a prompt strategy."""
+    base: dict[str, Any] = {"n_samples": n_samples, "seed": evidence.seed if sample_seed is None else sample_seed}
+    base |= {"few_shot": few_shot, "output_format": output_format, "answer_first": answer_first}
+    return Runs(Datasets.of(request.node), base | {"contrarian": contrarian, "answer_cue": answer_cue})

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.judging.judges import Judge
+from lab.stats.bootstrap import reweighted
 from lab.stats.correlations import correlation
 from lab.stats.means import welch
-from lab.stats.resampling import reweighted
 from lab.stats.shares import wilson
 from lab.studies.preferences import position_bias, wordings
 from lab.studies.preferences.utilities import Utilities, foretold, utilities

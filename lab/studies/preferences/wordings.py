@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.stats.bootstrap import reweighted
 from lab.stats.correlations import correlation, pair_moments, weighted_r
 from lab.stats.means import student, welch
-from lab.stats.resampling import reweighted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.judging.judges import Judged
+from lab.record.kept import Kept
 from lab.studies.ratings.concepts import Effect, effect
 from lab.studies.shared.ratings import row_means
+from lab.studies.shared.steering import random_directions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,11 +136,26 @@ class Comparison:
         By selector: at either end, along each of r random directions that are as long as its vector.
     coefficient
         Of the ends: -coefficient and coefficient.
+    selector
+        That of which the claim is.
     """
 
     found: Mapping[tuple[str, float], Attitudes]
     random: Mapping[str, Sequence[Ends]]
     coefficient: float
+    selector: str = ""
+
+    def kept(self) -> Kept:
+        """All attitudes, all effects, and what the claim's selector did."""
+        shown = self.shift(self.selector)
+        return Kept(
+            rows={"attitudes": self.rows(), "attitude effects": self.effects()},
+            summary={
+                "questions_without_a_coherent_answer": shown.lost,
+                "change_by_a_random_direction": shown.effect.random_change,
+            },
+            plots={"attitude by selector": self.plot},
+        )
 
     def shift(self, selector: str) -> Shift:
         """What steering from end to end along a selector's vector does. Raises ValueError as `shift` does, and for a
@@ -191,6 +208,46 @@ class Comparison:
             title += "\ndotted: random directions as long as that selector's vector"
         ax.set(xlabel="coefficient", ylabel="mean attitude", title=title)
         ax.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
+
+
+def compared(
+    judged: Callable[[str, np.ndarray, float], Attitudes],
+    plain: Attitudes,
+    vectors: Mapping[str, np.ndarray],
+    coefficients: Sequence[float],
+    *,
+    selector: str,
+    coefficient: float,
+    randoms: Mapping[str, int],
+    seed: int = 0,
+) -> Comparison:
+    """What is said along vectors, and beside each along random directions of its length.
+
+    Parameters
+    ----------
+    judged
+        Gives the attitudes of what is said under a name, with a vector [d_model] added at a coefficient.
+    plain
+        Attitudes without steering, for coefficient 0.
+    vectors
+        By selector.
+    selector, coefficient
+        Of which selector the claim is, and at which ends selectors are compared with random directions.
+    randoms
+        By selector: how many random directions are drawn, with `seed`.
+    """
+    found = {
+        (name, c): plain if c == 0 else judged(name, vector, c)
+        for name, vector in vectors.items()
+        for c in coefficients
+    }
+    ends = -coefficient, coefficient
+    beside: dict[str, list[Ends]] = {}
+    for name, vector in vectors.items():
+        drawn = random_directions(vector, randoms[name], seed=seed)
+        sides = [[judged(f"random {i} for {name}", v, c) for c in ends] for i, v in enumerate(drawn, 1)]
+        beside[name] = [(low, high) for low, high in sides]
+    return Comparison(found, beside, coefficient, selector)
 
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

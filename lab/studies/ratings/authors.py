@@ -5,14 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.icc import icc_batch
 from lab.stats.means import welch
 from lab.stats.scale_use import kl_plugin
+from lab.studies.ratings.self_rating import SelfRating, self_bias, self_preference
 from lab.studies.shared.ratings import Ratings, common
 
 if TYPE_CHECKING:
@@ -131,7 +134,7 @@ def aggregate(rows: Sequence[Mapping[str, Any]], measures: Sequence[str] = MEASU
 
     `rows` as of `Square`. p is Student's with pooled variance over cells as if they were independent, which cells that
     share a rater or an author are not: it is for comparison with results that were told so. What may be concluded
-    stands in `rating.self_preference`. None where a side has fewer than two cells, or nothing varies.
+    stands in `self_rating.self_preference`. None where a side has fewer than two cells, or nothing varies.
     """
     from scipy.stats import ttest_ind
 
@@ -215,6 +218,49 @@ def naive(first: Ratings, second: Ratings) -> Naive:
         warnings.warn(warning, stacklevel=2)
     same = first.template.values == second.template.values and min(first.given.size, second.given.size) >= 2
     return Naive(cell(first), cell(second), welch(first.given, second.given, unit="points") if same else None, warning)
+
+
+@dataclass(frozen=True)
+class Favour:
+    """What one template says of a rater's favour for its own works; `spread` as in `self_bias`."""
+
+    template: str
+    square: Square
+    rater: str
+    spread: float
+
+    @cached_property
+    def bias(self) -> SelfRating:
+        """Of this rater and these authors. Raises ValueError where a cell is missing."""
+        return self_bias(self.square.points, self.rater, self.square.names, spread=self.spread)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the rater rates works differently at all."""
+        return bool(self.square.points[self.square.names.index(self.rater)].std() > 0.05)
+
+    def kept(self) -> Kept:
+        """The matrix, and every reading of it."""
+        rows, bias, general = self.square.rows, self.bias, self_preference(self.square.points)
+        told = {
+            "tasks": len(self.square.tasks),
+            "missing": [list(pair) for pair in self.square.missing],
+            "quality of its works, as the others see it": bias.quality,
+            "bias, if all raters spread alike": bias.alike,
+            "self minus cross": bias.self_minus_cross,
+            "self and cross": aggregate(rows),
+            "by rater": breakdown(rows),
+            "naive": self.square.naive(self.rater),
+            "these models": general.these_models,
+            "models in general": general.in_general,
+            "p of permutations": general.p_permutation,
+            "least p of so many models": general.least_p,
+        }
+        return Kept(
+            rows={f"matrix, {self.template}": list(rows)},
+            summary={f"{self.template}: {name}": value for name, value in told.items()},
+            plots={f"matrix_{self.template}": (self.square.plot, (6, 5))},
+        )
 
 
 def heat(ax: Axes, names: Sequence[str], rows: Sequence[Mapping[str, Any]], measure: str) -> None:

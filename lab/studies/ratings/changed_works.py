@@ -16,7 +16,7 @@ from lab.judging.judges import Offline
 from lab.record import CellRecord
 from lab.record.store import Damaged
 from lab.record.store import load_rows as load_raw
-from lab.studies.ratings.changes import Changes, rating_changes
+from lab.studies.ratings.moved_ratings import Changes, rating_changes
 from lab.views.record import Missing, load
 
 

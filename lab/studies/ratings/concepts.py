@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.checks import finite
 from lab.stats.health import Finding
 from lab.stats.means import student
@@ -237,6 +238,33 @@ class Rated:
         ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
         ax.set(xlabel="coefficient", ylabel="mean rating", title=f"Steering ratings (n={self.ratings.shape[1]} tasks)")
         ax.legend(frameon=False)
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """Ratings steered along one direction, by what the author and what the rater was told: love, none or hate."""
+
+    by_told: Mapping[tuple[str, str], Rated]
+
+    @property
+    def neutral(self) -> Rated:
+        """Where neither was told anything."""
+        return self.by_told["none", "none"]
+
+    def kept(self) -> Kept:
+        """All ratings, all effects, and a plot of the neutral ones."""
+        told = [({"author": author, "rater": rater}, each) for (author, rater), each in self.by_told.items()]
+        return Kept(
+            rows={
+                "steered ratings": [row for about, each in told for row in each.rows(**about)],
+                "steering": [each.effect.row(**about) for about, each in told],
+            },
+            summary={
+                "change_by_a_random_direction": self.neutral.effect.random_change,
+                "least_probability_of_any_rating": min(float(each.on_scale.min()) for each in self.by_told.values()),
+            },
+            plots={"steered ratings": self.neutral.plot},
+        )
 
 
 def rated(coefficients: Sequence[float], along: Sequence[Ratings], random: Sequence[Sequence[Ratings]]) -> Rated:

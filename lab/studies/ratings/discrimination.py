@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
+from lab.stats.bootstrap import bootstrap
 from lab.stats.consistency import Pooled
 from lab.stats.icc import Form, icc, icc_batch
 from lab.stats.means import student
-from lab.stats.resampling import bootstrap
 from lab.stats.scale_use import kl_observed_range
 from lab.stats.seeds import cross_seed, variance_ratio
 from lab.studies.shared.ratings import Ratings, row_means
@@ -326,6 +327,77 @@ def contrast(first: Ratings, second: Ratings, *, seed: int = 0) -> Contrast:
         mean=student(row_means(a.shares) - row_means(b.shares)),
         n=int(both.sum()),
     )
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Several templates of one rater on the same tasks; `between` contrasts the second with the first.
+
+    `lines` are ICCs that the plot marks.
+    """
+
+    found: tuple[Discrimination, ...]
+    between: Contrast
+    lines: tuple[float, ...] = ()
+
+    def kept(self) -> Kept:
+        """All templates from the best down, their scores, and the plot of both measures."""
+        best = ranked(self.found)
+        runs = [each.ratings for each in self.found]
+        return Kept(
+            rows={
+                "templates": [each.row() for each in best],
+                "templates by origin": [row for run in runs for row in by_origin(run)],
+                "scores": [each.scores() for each in self.found],
+            },
+            summary={
+                "author": runs[0].asked.author,
+                "rule": RULE,
+                "best": best[0].name,
+                "worst": best[-1].name,
+                "most_divergent": max(self.found, key=lambda each: each.kl_share).name,
+                "reliability_gained": -self.between.icc.value,
+                "first_kl": self.found[0].kl,
+                "second_kl": self.found[1].kl,
+            },
+            plots={"kl_and_icc": (lambda ax: plot(self.found, ax, lines=self.lines), (5.6, 4.0))},
+        )
+
+
+def templates(runs: Sequence[Ratings], *, lines: Sequence[float] = (), seed: int = 0) -> Templates:
+    """Discrimination of two runs or more, and the contrast of the second with the first."""
+    found = tuple(discrimination(run, seed=seed) for run in runs)
+    return Templates(found, contrast(runs[1], runs[0], seed=seed), tuple(lines))
+
+
+@dataclass(frozen=True)
+class Modes:
+    """One rater on one template in two modes; `difference` is the first less the second."""
+
+    by_mode: Mapping[str, Discrimination]
+    difference: Contrast
+
+    def kept(self) -> Kept:
+        """A row a mode, the differences, and how often each point is given."""
+        each = self.by_mode
+        return Kept(
+            rows={"modes": [of.row() | {"mode": mode} for mode, of in each.items()]},
+            summary={
+                "author": next(iter(each.values())).ratings.asked.author,
+                "tasks_in_both": self.difference.n,
+                "kl_direct_less_thinking": self.difference.kl,
+                "mean_direct_less_thinking": self.difference.mean,
+                "r_direct_less_thinking": self.difference.r,
+                "failures": {mode: of.ratings.counts for mode, of in each.items()},
+            },
+            plots={"direct_and_thinking": lambda ax: plot_modes(each, ax)},
+        )
+
+
+def modes(direct: Ratings, thinking: Ratings, *, seed: int = 0) -> Modes:
+    """Ratings given at once beside those given after a thought. Raises ValueError as `contrast` does."""
+    difference = contrast(direct, thinking, seed=seed)
+    return Modes({run.asked.mode: discrimination(run, seed=seed) for run in (direct, thinking)}, difference)
 
 
 def plot(found: Sequence[Discrimination], ax: Axes, *, lines: Sequence[float] = ()) -> None:

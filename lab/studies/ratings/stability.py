@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
+from lab.stats.bootstrap import mean_of_finite, reweighted
 from lab.stats.correlations import pair_moments, pearson, weighted_r
-from lab.stats.resampling import mean_of_finite, reweighted
 from lab.stats.seeds import CrossSeed, cross_seed, discrimination_rate, informative_correlation_by_third
 from lab.stats.shares import wilson
 from lab.studies.shared.ratings import Ratings
@@ -242,7 +243,57 @@ def matched(first: ArrayLike, second: ArrayLike, *, seed: int = 0, level: float 
     return Matched(r, replace(found, method=f"{method}, {found.method}"))
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """One rater's stability on several templates, and how what is stated agrees with what is chosen.
+
+    `found` and `matched` have one of each template, the claim's first.
+    """
+
+    found: tuple[Stability, ...]
+    matched: tuple[Matched, ...]
+
+    def kept(self) -> Kept:
+        """A row a template, and what is told of the first and of all."""
+        first, both = self.found[0], list(zip(self.found, self.matched, strict=True))
+        return Kept(
+            rows={"stability": [each.row() | {"stated and revealed": told(m)} for each, m in both]},
+            summary={
+                "author": first.ratings.asked.author,
+                "overall": overall(self.found),
+                "mean_r": {each.ratings.asked.template: each.seeds.mean.value for each in self.found},
+                "without_the_mode": first.by_third,
+                "modal_share": first.modal_share,
+                "stated_and_revealed": self.matched[0].mean,
+                "stated_and_revealed_pairs": sum(len(m.pearson) - m.n_undefined for m in self.matched),
+                "stated_and_revealed_undefined": sum(m.n_undefined for m in self.matched),
+                "stated_and_revealed_mean_r": mean(np.concatenate([m.pearson for m in self.matched])),
+            },
+            plots={"stability": (lambda ax: plot(self.found, ax), (5.6, 3.2))},
+        )
+
+
+def across_seeds(
+    runs: Sequence[Ratings], pairs: Sequence[tuple[int, int]], p_first: ArrayLike, *, seed: int = 0
+) -> Seeds:
+    """Stability of several runs under the same seeds, beside choices between pairs of their tasks, seed by seed.
+
+    `pairs` [m] are indices of tasks and `p_first` [m, 2] as in `win_shares`. Raises ValueError as `stability` does.
+    """
+    first = runs[0]
+    revealed = win_shares(pairs, p_first, items=len(first.tasks), seeds=first.seeds)
+    return Seeds(
+        tuple(stability(run, seed=seed) for run in runs),
+        tuple(matched(run.values, revealed, seed=seed) for run in runs),
+    )
+
+
 # Plain data ----------------------------------------------------------------------------------------------
+
+
+def told(found: Matched) -> dict[str, Any]:
+    """Each seed's correlation of what is stated with what is revealed, and their mean."""
+    return {"r": [known(r) for r in found.pearson], "mean": None if found.mean.doubt else found.mean.value}
 
 
 def known(x: float) -> float | None:

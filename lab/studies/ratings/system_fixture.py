@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.plugin.cells import knob_texts
-from lab.studies.shared.prompts import Variation, compared, likes, load_variations, not_to_mention, variations
+from lab.studies.shared.prompts import Variation, compared, likes, load_variations, variations
 
 SETS = {"twelve": variations, "compared": compared}
 """`twelve`: six categories; `compared`: affective, math, ethical and trend."""
@@ -34,10 +34,6 @@ class Systems:
         if self.knobs is not None and name not in self.knobs:
             raise ValueError(f"{name!r} stands in no knob of this experiment; give it one with this value")
         return load_variations(name)
-
-    def as_told(self, system: str) -> str:
-        """How it is told to who does the work: with the request not to mention it, once."""
-        return not_to_mention(system)
 
     @property
     def fingerprint(self) -> dict[str, str]:

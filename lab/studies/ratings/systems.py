@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
 from lab.judging.judges import Judge, failures
+from lab.record.kept import Kept
 from lab.stats.checks import finite
 from lab.stats.means import ratio, student
-from lab.studies.shared.prompts import Variation
+from lab.studies.shared.prompts import Variation, not_to_mention
 from lab.studies.shared.ratings import Ratings, common
 
 if TYPE_CHECKING:
@@ -89,6 +90,21 @@ class ThreeByThree:
         n = self.ratings.shape[2]
         ax.set_title(f"{n} tasks in each cell; measurement {self.measurement.value:+.2f}, "
                      f"completion {self.completion.value:+.2f}")  # fmt: skip
+
+    def kept(self) -> Kept:
+        """Nine cells, what either prompt does, and the violins."""
+        return Kept(
+            rows={"3x3": self.rows()},
+            summary={
+                "tasks_without_a_rating": self.lost,
+                "measurement": self.measurement,
+                "completion": self.completion,
+                "completion_where_the_rater_is_told_nothing": self.completion_untold,
+                "ratio": self.ratio,
+                "anova": self.anova,
+            },
+            plots={"nine_violins": (self.plot, (6.4, 3.6))},
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a cell, with the mean rating of every task, by its id."""
@@ -340,6 +356,72 @@ def mentions(
     judged = judge("reference", items)
     flagged = [each.values is not None and bool(each.values["references"]) for each in judged]
     return Mentions(np.array(flagged, dtype=bool), failures(judged))
+
+
+@dataclass(frozen=True)
+class Against:
+    """What each of several system prompts did to ratings of n tasks, against none.
+
+    `mentions` says of each prompt which completions spoke of it; None where it was told to the rater.
+    """
+
+    shifts: Mapping[Variation, Shift]
+    mentions: Mapping[Variation, Mentions | None]
+    n: int
+
+    @property
+    def lost(self) -> int:
+        """The most tasks that any prompt has no rating of."""
+        return max((shift.lost for shift in self.shifts.values()), default=0)
+
+    @property
+    def unread(self) -> int:
+        """The most completions that the judge failed on under any prompt."""
+        return max((sum(found.failures.values()) for found in self.mentions.values() if found), default=0)
+
+    def of(self, *categories: str) -> dict[Variation, Shift]:
+        """The shifts of prompts of these categories."""
+        return {prompt: shift for prompt, shift in self.shifts.items() if prompt.category in categories}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The effect of each prompt on all tasks and on those of each origin."""
+        return [_about(prompt) | row for prompt, shift in self.shifts.items() for row in shift.rows()]
+
+    def prompts(self) -> list[dict[str, Any]]:
+        """Each prompt as it was told, and how many completions and tasks it cost."""
+        made = []
+        for prompt, shift in self.shifts.items():
+            found = self.mentions[prompt]
+            told = prompt.text if found is None else not_to_mention(prompt.text)
+            row = _about(prompt) | {"text": prompt.text, "told": told, "tasks": self.n}
+            row |= {
+                "left_out": int(found.flagged.sum()) if found else 0,
+                "judge_failed": found.failures if found else {},
+            }
+            made.append(row | {"lost": shift.lost})
+        return made
+
+    def kept(self) -> Kept:
+        """Every effect, every prompt, the asymmetries, and the grid."""
+        rows = self.rows()
+        return Kept(
+            rows={"effects": rows, "prompts": self.prompts()},
+            summary={"tasks": self.n, "by_category": by_sign(rows), **asymmetries(self.shifts)},
+            plots={"effect_grid": (lambda ax: grid(ax, rows), (6, 5))},
+        )
+
+
+def against(under: Mapping[Variation, tuple[Ratings, Mentions | None]], neutral: Ratings, n: int) -> Against:
+    """Ratings of n tasks under each prompt against those under none. Raises ValueError as `shift` does."""
+    return Against(
+        {prompt: shift(ratings, neutral) for prompt, (ratings, _) in under.items()},
+        {prompt: found for prompt, (_, found) in under.items()},
+        n,
+    )
+
+
+def _about(prompt: Variation) -> dict[str, Any]:
+    return {"prompt": prompt.name, "category": prompt.category, "sign": prompt.sign}
 
 
 def by_sign(rows: Sequence[Mapping[str, Any]], origin: str = "all") -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
+from lab.stats.bootstrap import reweighted
 from lab.stats.consistency import (
     across_models,
     at_ceiling,
@@ -24,7 +26,6 @@ from lab.stats.consistency import (
 )
 from lab.stats.correlations import pair_moments, weighted_r
 from lab.stats.means import student
-from lab.stats.resampling import reweighted
 from lab.studies.shared.ratings import Ratings, row_means
 
 if TYPE_CHECKING:
@@ -271,6 +272,20 @@ class Between:
     spearman: Estimate
     conclusion: str
     at_ceiling: dict[str, Estimate]
+
+    def kept(self) -> Kept:
+        """Both scores of each task, the correlations, and the plot."""
+        return Kept(
+            rows={"consistency of two": self.rows()},
+            summary={
+                "pearson": self.pearson,
+                "spearman": self.spearman,
+                "tasks": self.n,
+                "conclusion": self.conclusion,
+                "at_ceiling": {name: share.value for name, share in self.at_ceiling.items()},
+            },
+            plots={"consistency_of_two": self.plot},
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """Both scores of each task, as plain data."""

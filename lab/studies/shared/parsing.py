@@ -67,17 +67,6 @@ Rules = Sequence[tuple[str, Callable[[str], Read | None]]]
 """Paths with what each of them reads in a text; None where it reads nothing."""
 
 
-def parse(raw: str, template: Template, *, judge: Judge | None = None) -> Answer:
-    """One rating; see `parse_all`.
-
-    >>> from lab.studies.shared.prompts import templates
-    >>> rate = templates()["anchored_1_5"]
-    >>> [parse(text, rate).value for text in ("4", "**Rating:** 4/5.", "I'd say 4.", "It is 850 square inches.")]
-    [4.0, 4.0, 4.0, None]
-    """
-    return parse_all([raw], template, judge=judge)[0]
-
-
 def parse_all(
     raws: Sequence[str], template: Template, *, judge: Judge | None = None, ids: Sequence[str] | None = None
 ) -> list[Answer]:
@@ -87,6 +76,11 @@ def parse_all(
     nothing then by "rating". Without a judge they are unclear. What a judge reads has to be on the scale like any
     answer. A judge that fails gives the outcome "error", with what failed as `answer`. `ids` [n] name the answers to
     a judge who looks them up.
+
+    >>> from lab.studies.shared.prompts import templates
+    >>> rate = templates()["anchored_1_5"]
+    >>> [answer.value for answer in parse_all(["4", "**Rating:** 4/5.", "It is 850 square inches."], rate)]
+    [4.0, 4.0, None]
     """
     named: list[dict[str, Any]] = [{} for _ in raws] if ids is None else [{"id": each} for each in ids]
     rules: Rules = (
@@ -110,32 +104,17 @@ def parse_all(
     )
 
 
-def parse_choice(raw: str, *, judge: Judge | None = None) -> Answer:
-    """One choice; see `parse_choices`.
-
-    >>> [parse_choice(text).outcome for text in ("b.", "Sums are a joy to me. Answer: A", "Either is fine.")]
-    ['B', 'A', 'unclear']
-    """
-    return parse_choices([raw], judge=judge)[0]
-
-
 def parse_choices(raws: Sequence[str], *, judge: Judge | None = None) -> list[Answer]:
     """Which of two tasks n texts [n] prefer: A, B, refused, unclear or error, also behind a reason.
 
     Texts that no rule understands go to the `judge` together, by its rubric "choice".
+
+    >>> [answer.outcome for answer in parse_choices(["b.", "Sums are a joy to me. Answer: A", "Either is fine."])]
+    ['B', 'A', 'unclear']
     """
     rules: Rules = (("exact", _letter), ("format", _choice), ("refusal", _refusal))
     answers = [_by_rules(raw, rules) for raw in raws]
     return _judged(answers, judge, "choice", lambda i: {"answer": raws[i]}, _chosen_by_judge)
-
-
-def chosen_by_doing(raw: str, first: str, second: str, *, judge: Judge | None = None) -> Answer:
-    """Which of two tasks a completion did, A for the first; see `all_chosen_by_doing`.
-
-    >>> chosen_by_doing("Of course. The vials are sorted.", "Sort the vials.", "Add the sums.").outcome
-    'A'
-    """
-    return all_chosen_by_doing([raw], [(first, second)], judge=judge)[0]
 
 
 def all_chosen_by_doing(

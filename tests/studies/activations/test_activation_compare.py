@@ -16,12 +16,10 @@ def run(n=60, shift=0.0, seed=None):
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 @pytest.mark.parametrize("batch", [1, 7, 60])
-def test_statistics_of_batches_are_those_of_two_passes_in_float64(offset, batch):
+def test_statistics_of_batches_are_those_of_two_passes_in_float64(offset, batch, monkeypatch):
+    monkeypatch.setattr(compare, "_PART", batch * LAYERS * WIDTH)
     x = (run(seed=3) + offset).astype(np.float32)
-    collected = compare.Running([0, 4, 8])
-    for start in range(0, len(x), batch):
-        collected.add(x[start : start + batch])
-    found, exact = collected.summary, x.astype(np.float64)
+    found, exact = compare.summarise(x, [0, 4, 8]), x.astype(np.float64)
     np.testing.assert_allclose(found.mean, exact.mean(0), rtol=1e-12)
     np.testing.assert_allclose(found.std, exact.std(0).mean(1), rtol=1e-6)
     np.testing.assert_allclose(found.norm_of_mean, np.linalg.norm(exact.mean(0), axis=1), rtol=1e-6)
@@ -54,13 +52,11 @@ def test_items_that_are_not_finite_are_left_out_counted_and_named():
         _ = compare.summarise(x[2:3])
 
 
-def test_batches_of_another_shape_are_refused():
-    collected = compare.Running()
-    collected.add(run(2))
-    with pytest.raises(ValueError, match="does not fit 3 layers"):
-        collected.add(run(2)[:, :2])
+def test_activations_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="do not fit 3 layers"):
+        compare.summarise(run(2)[:, :2], [0, 4, 8])
     with pytest.raises(ValueError, match=r"must be \[n, layers, d_model\]"):
-        collected.add(run(2)[0])
+        compare.summarise(run(2)[0])
 
 
 def test_a_run_is_the_same_as_itself():

@@ -14,7 +14,7 @@ from lab.studies.activations.compare_runs import compared
 from lab.subjects.names import folder
 
 ROOT = Path(__file__).parents[3]
-HERE = ROOT / "hypotheses" / "activations" / "test_activation_compare.py"
+PAGES = ("test_mean_activations.py", "test_run_divergence.py")
 FEW = ("--lab-models", "clinic-gpt2", "--lab-set", "n_samples=24")
 
 
@@ -24,12 +24,13 @@ def run(pytester, inner):
 
     An experiment of so few items may come to any verdict, where a test names none.
     """
-    pytester.path.joinpath("test_activation_compare.py").write_text(HERE.read_text())
+    for page in PAGES:
+        pytester.path.joinpath(page).write_text((ROOT / "hypotheses" / "activations" / page).read_text())
     pytester.syspathinsert(ROOT)
 
     def go(which, *sets, results="results", outcomes=("passed", "failed", "inconclusive")):
         options = [part for text in sets for part in ("--lab-set", text)]
-        done = inner("test_activation_compare.py", "-k", which, *FEW, *options, "--lab-results", results)
+        done = inner(*PAGES, "-k", which, *FEW, *options, "--lab-results", results)
         assert set(outcomes) & set(done.parseoutcomes()), done.stdout.str()
         (found,) = (pytester.path / results / "experiments").glob("*/*")
         return found, json.loads((found / "results.json").read_text())
@@ -151,9 +152,8 @@ def test_an_undecided_first_pair_does_not_hide_a_refuted_one(run):
 
 
 def test_a_layer_that_is_not_there_is_one_line(pytester, inner):
-    pytester.path.joinpath("test_activation_compare.py").write_text(HERE.read_text())
     pytester.syspathinsert(ROOT)
-    done = inner("test_activation_compare.py", "-k", ONE, *FEW, "--lab-set", "layers=0,9")
+    done = inner(ROOT / "hypotheses" / "activations" / PAGES[0], "-k", ONE, *FEW, "--lab-set", "layers=0,9")
     done.stdout.fnmatch_lines(["*no layer [[]9] in clinic-gpt2; it has layers 0 to 3*"])
 
 

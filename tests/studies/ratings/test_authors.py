@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lab.stats.means import welch
-from lab.studies.ratings import authors, rating
+from lab.studies.ratings import authors, self_rating
 from lab.studies.shared.prompts import template
 from lab.studies.shared.ratings import Asked, from_probabilities
 
@@ -110,6 +110,6 @@ def test_the_naive_comparison_rejects_a_true_null_far_too_often():
         y = cells[:, :, None, None] + rng.normal(0, 0.5, (1, 1, 100, 1)) + rng.normal(0, 0.5, (4, 4, 100, 4))
         own = np.eye(4, dtype=bool)
         naive += welch(y[own].ravel(), y[~own].ravel()).p < 0.05
-        general += rating.self_preference(y.mean(3)).in_general.p < 0.05
+        general += self_rating.self_preference(y.mean(3)).in_general.p < 0.05
     assert naive / 200 > 0.5
     assert general / 200 < 0.1

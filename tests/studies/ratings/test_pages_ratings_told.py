@@ -90,7 +90,7 @@ def test_affective_prompts_alone_move_ratings(phase, pytester):
 
 def test_a_prompt_told_while_working_is_asked_not_to_be_mentioned_once(phase, pytester):
     phase("test_system_prompt_variations.py", "--lab-models", "clinic-neox", "--lab-set", "n_tasks=3",
-          "--lab-set", "told=completion", "--lab-set", "prompts=compared", "--lab-set", "bar=-5", "--lab-set", "bound=5")  # fmt: skip
+          "--lab-set", "told=completion", "--lab-set", "prompts=compared")  # fmt: skip
     said = json.loads((pytester.path / "results" / "ratings" / "system12_results.json").read_text())
     rows = said["cells"][0]["rows"]["prompts"] if "cells" in said else said[0]["rows"]["prompts"]
     assert {row["category"] for row in rows} == {"affective", "math", "ethical", "trend"}
@@ -116,7 +116,7 @@ def test_works_that_speak_of_their_prompt_are_counted_and_not_rated_and_a_judge_
             place = asked.setdefault(text, len(asked) % 20)
         return Answer("", after=0.8) if place == 3 else completion(json.dumps({"references": place == 5}))
 
-    sets = ("n_tasks=4", "told=completion", "prompts=mine.yaml", "bar=-5", "bound=5", "judge=openai:m")
+    sets = ("n_tasks=4", "told=completion", "prompts=mine.yaml", "judge=openai:m")
     loads = ("timeout=0.4", "retries=0")
     server = Server(script)
     try:
@@ -161,7 +161,7 @@ def test_completions_that_no_judge_has_read_are_not_taken_for_ones_that_keep_sil
     (pytester.path / "mine.yaml").write_text(
         "kind: {category: affective, sign: 1, text: You are kind.}\nold: {category: trend, sign: 1, text: You are old.}"
     )
-    sets = ("n_tasks=1", "told=completion", "prompts=mine.yaml", "bar=-5", "bound=5", "judge=openai:m")
+    sets = ("n_tasks=1", "told=completion", "prompts=mine.yaml", "judge=openai:m")
     server = Server(lambda i, request: completion("Hm."))
     try:
         phase("test_system_prompt_variations.py", "--lab-models", "clinic-neox", "--lab-load", f"base_url={server.url}",

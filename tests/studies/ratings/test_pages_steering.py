@@ -8,6 +8,7 @@ import pytest
 from lab.data import Tasks
 from lab.record import store
 from lab.studies.clinic.truth import TRUTHS
+from lab.studies.ratings.attitude_fixture import asked
 from lab.studies.ratings.concept_fixture import Concepts
 from lab.studies.ratings.reports import steering
 from lab.studies.ratings.vectors import load as load_vectors
@@ -136,7 +137,7 @@ def test_a_direction_is_found_on_the_tasks_that_both_conditions_have():
         np.testing.assert_allclose(found[name].vectors, alone[name].vectors, atol=1e-4)
     one = love.without(np.arange(5) > 0)
     with pytest.raises(ValueError, match="1 tasks were done under both"):
-        Concepts(None).of_works(model, tasks, one, hate)
+        Concepts(None).of_works(model, tasks, one, hate, depths=(0.5,))
 
 
 def test_open_questions_come_by_topic_and_by_default_are_tasks_that_the_direction_does_not_know():
@@ -144,11 +145,11 @@ def test_open_questions_come_by_topic_and_by_default_are_tasks_that_the_directio
     known, others = Concepts.apart(every, 5, seed=1)
     assert (len(known), len(others)) == (5, 3)
     assert not set(known.ids) & set(others.ids)
-    assert Concepts.asked("tasks", others).prompts == [[{"role": "user", "content": text}] for text in others.texts]
-    asked = Concepts.asked("math", others)
-    assert (len(asked.texts), asked.about) == (5, "mathematics")
+    assert asked("tasks", others).prompts == [[{"role": "user", "content": text}] for text in others.texts]
+    found = asked("math", others)
+    assert (len(found.texts), found.about) == (5, "mathematics")
     with pytest.raises(ValueError, match="no topic 'music'; there are math"):
-        Concepts.asked("music", others)
+        asked("music", others)
     with pytest.raises(ValueError, match="none is left"):
         Concepts.apart(every, 8, seed=1)
 

@@ -16,7 +16,7 @@ from lab.studies.ratings import (
     authors,
     concepts,
     discrimination,
-    rating,
+    self_rating,
     stability,
     systems,
     task_consistency,
@@ -109,7 +109,7 @@ def record(folder, raters):
     pairs = product(raters.models, raters.models)
     runs = [rate(rater, shift=0.02 * raters.models.index(a), author=a, completion_seed=0) for rater, a in pairs]
     whole = authors.square(runs, raters.models)
-    general = rating.self_preference(whole.points) if len(raters.models) > 2 and not raters.constant else None
+    general = self_rating.self_preference(whole.points) if len(raters.models) > 2 and not raters.constant else None
     told = {"tasks": len(whole.tasks), "missing": []} | {
         name: getattr(general, field, None)
         for name, field in {

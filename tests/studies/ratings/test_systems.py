@@ -5,9 +5,10 @@ import pytest
 
 from lab.judging.judges import Human, Judged, Offline
 from lab.studies.ratings import systems
-from lab.studies.shared.parsing import parse, parse_all
+from lab.studies.shared.parsing import parse_all
 from lab.studies.shared.prompts import Variation, not_to_mention, template, variations, with_system
 from lab.studies.shared.ratings import Asked, from_answers, from_probabilities
+from tests.studies.shared.one_text import parse
 
 FORM = template("anchored_precise_1_5")
 POINTS = np.arange(1, 6)

@@ -17,15 +17,13 @@ from lab.studies.shared.parsing import (
     OUTCOMES,
     PATHS,
     all_chosen_by_doing,
-    chosen_by_doing,
     counts,
-    parse,
     parse_all,
-    parse_choice,
     parse_choices,
     values,
 )
 from lab.studies.shared.prompts import FORMATS, templates
+from tests.studies.shared.one_text import chosen_by_doing, parse, parse_choice
 
 ALL = list(templates().values())
 RATE, BIPOLAR, BAN = (templates()[name] for name in ("anchored_1_5", "bipolar_neg5_pos5", "ban_four_1_5"))

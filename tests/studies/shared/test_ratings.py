@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.studies.shared.parsing import parse
 from lab.studies.shared.prompts import templates
 from lab.studies.shared.ratings import Asked, from_answers, from_probabilities, raw_rows, reparse, seldom_given
+from tests.studies.shared.one_text import parse
 
 TASKS = tuple(f"math_{i}" for i in range(40))
 ORIGINS = ("math",) * 20 + ("chat",) * 20

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,9 +12,6 @@ from numpy.typing import ArrayLike
 from lab.estimate import Estimate
 from lab.stats.checks import finite
 from lab.stats.intervals import student
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -34,37 +30,12 @@ class SelfRating:
         What the others see: by how much the rater's own works are better, in their eyes.
     self_minus_cross
         The plain difference within the rater, in which an author's real quality counts as bias.
-    cells
-        [raters, authors] mean rating.
     """
 
     bias: Estimate
     alike: Estimate
     quality: Estimate
     self_minus_cross: Estimate
-    cells: np.ndarray
-    names: tuple[str, ...]
-
-    def plot(self, ax: Axes) -> None:
-        """The matrix of mean ratings, raters down and authors across; self-ratings are bold."""
-        ax.grid(False)
-        ax.imshow(self.cells, cmap="Blues", vmin=self.cells.min() - 0.3, vmax=self.cells.max() + 0.3)
-        for i in range(len(self.names)):
-            for j in range(len(self.names)):
-                weight = "bold" if i == j else "normal"
-                dark = self.cells[i, j] > (self.cells.min() + self.cells.max()) / 2 + 0.1
-                ax.text(
-                    j,
-                    i,
-                    f"{self.cells[i, j]:.2f}",
-                    ha="center",
-                    va="center",
-                    weight=weight,
-                    color="white" if dark else "black",
-                )
-        ax.set_xticks(range(len(self.names)), self.names, rotation=20, fontsize=7)
-        ax.set_yticks(range(len(self.names)), self.names, fontsize=7)
-        ax.set(xlabel="author", ylabel="rater", title=f"Mean rating; bias {self.bias.value:+.2f} points")
 
 
 def expected(probabilities: np.ndarray, scale: Sequence[float]) -> np.ndarray:
@@ -133,8 +104,6 @@ def self_bias(ratings: np.ndarray, rater: str, names: Sequence[str], *, spread: 
         alike=student(plain - seen, unit="points"),
         quality=student(seen, unit="points"),
         self_minus_cross=student(plain, unit="points"),
-        cells=y.mean(2),
-        names=names,
     )
 
 

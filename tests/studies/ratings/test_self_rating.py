@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lab.studies.ratings import rating
+from lab.studies.ratings import self_rating
 
 NAMES = ("a", "b", "c", "d")
 
@@ -17,18 +17,18 @@ def matrix(own=(0.0, 0.0, 0.0, 0.0), quality=(0.0, 0.0, 0.0, 0.0), n=120, noise=
 
 def test_a_planted_favour_comes_back_for_the_one_who_has_it():
     y = matrix(own=(0, 0, 1.0, 0))
-    found = {name: rating.self_bias(y, name, NAMES).bias for name in NAMES}
+    found = {name: self_rating.self_bias(y, name, NAMES).bias for name in NAMES}
     assert found["c"].low < 1.0 < found["c"].high
     assert all(found[name].within(-0.25, 0.25).outcome == "PASS" for name in "abd")
 
 
 def test_quality_is_not_bias():
     y = matrix(quality=(1.0, 0, 0, 0))
-    found = rating.self_bias(y, "a", NAMES)
+    found = self_rating.self_bias(y, "a", NAMES)
     assert found.alike.within(-0.25, 0.25).outcome == "PASS"
     assert found.self_minus_cross.value > 0.8
     assert found.quality.value == pytest.approx(1.0, abs=0.1)
-    assert rating.self_bias(y, "a", NAMES, spread=1).bias == found.alike
+    assert self_rating.self_bias(y, "a", NAMES, spread=1).bias == found.alike
 
 
 def stretched(seed, gain, quality=0.8, own=0.0, n=60):
@@ -44,7 +44,7 @@ def stretched(seed, gain, quality=0.8, own=0.0, n=60):
 @pytest.mark.parametrize(("gain", "quality"), [(0.67, 0.8), (0.67, -0.8), (1.0, 0.8), (1.5, 0.8), (1.5, -0.8)])
 def test_who_uses_more_of_the_scale_is_not_taken_for_biased(gain, quality):
     """200 experiments without bias: "no bias" is refuted in at most a few, where equal spreads are not asked for."""
-    found = [rating.self_bias(stretched(seed, gain, quality), "a", "abcde") for seed in range(200)]
+    found = [self_rating.self_bias(stretched(seed, gain, quality), "a", "abcde") for seed in range(200)]
     assert sum(each.bias.within(-0.25, 0.25).outcome == "FAIL" for each in found) <= 10
     taken = sum(each.alike.within(-0.25, 0.25).outcome == "FAIL" for each in found)
     assert taken > 120 if gain == 1.5 else True, "which is what is guarded against"
@@ -53,23 +53,24 @@ def test_who_uses_more_of_the_scale_is_not_taken_for_biased(gain, quality):
 @pytest.mark.parametrize("gain", [0.67, 1.0, 1.5])
 def test_a_planted_favour_is_found_whatever_the_spread(gain):
     for quality, own in ((0.0, 0.6), (0.8, 1.2), (-0.8, 1.2)):
-        found = [rating.self_bias(stretched(s, gain, quality, own), "a", "abcde").bias for s in range(50)]
+        found = [self_rating.self_bias(stretched(s, gain, quality, own), "a", "abcde").bias for s in range(50)]
         assert sum(each.within(-0.25, 0.25).outcome == "FAIL" for each in found) >= 45
 
 
 @pytest.mark.parametrize("gain", [0.67, 1.0, 1.5])
 def test_no_bias_is_shown_where_works_are_alike_and_not_beyond_the_bound(gain):
-    none = [rating.self_bias(stretched(s, gain, 0.0), "a", "abcde").bias for s in range(50)]
+    none = [self_rating.self_bias(stretched(s, gain, 0.0), "a", "abcde").bias for s in range(50)]
     assert sum(each.within(-0.25, 0.25).outcome == "PASS" for each in none) >= 40
     for quality in (-0.4, 0.0, 0.4):
-        at_bound = [rating.self_bias(stretched(s, gain, quality, 0.25), "a", "abcde").bias for s in range(200)]
+        at_bound = [self_rating.self_bias(stretched(s, gain, quality, 0.25), "a", "abcde").bias for s in range(200)]
         assert sum(each.within(-0.25, 0.25).outcome == "PASS" for each in at_bound) <= 10
 
 
 def test_equivalence_is_rarely_claimed_at_the_bound():
     """True bias exactly at the bound: "no bias" may be claimed in 2.5 % of experiments; 400 of them, at most 5 %."""
     claimed = sum(
-        rating.self_bias(matrix(own=(0.25, 0, 0, 0), seed=seed), "a", NAMES).bias.within(-0.25, 0.25).outcome == "PASS"
+        self_rating.self_bias(matrix(own=(0.25, 0, 0, 0), seed=seed), "a", NAMES).bias.within(-0.25, 0.25).outcome
+        == "PASS"
         for seed in range(400)
     )
     assert claimed <= 20
@@ -78,23 +79,23 @@ def test_equivalence_is_rarely_claimed_at_the_bound():
 def test_order_of_models_and_tasks_does_not_matter():
     y = matrix(own=(0.3, 0, 0, 0))
     order = [2, 0, 3, 1]
-    one = rating.self_bias(y, "a", NAMES).bias
-    two = rating.self_bias(y[np.ix_(order, order)][:, :, ::-1], "a", [NAMES[i] for i in order]).bias
+    one = self_rating.self_bias(y, "a", NAMES).bias
+    two = self_rating.self_bias(y[np.ix_(order, order)][:, :, ::-1], "a", [NAMES[i] for i in order]).bias
     assert one.value == pytest.approx(two.value, abs=1e-12)
     assert one.low == pytest.approx(two.low, abs=1e-12)
 
 
 def test_too_few_models_are_refused():
     with pytest.raises(ValueError, match="at least three"):
-        rating.self_bias(np.ones((2, 2, 5)), "a", "ab")
+        self_rating.self_bias(np.ones((2, 2, 5)), "a", "ab")
     with pytest.raises(ValueError, match="need shape"):
-        rating.self_bias(np.ones((3, 4, 5)), "a", "abc")
+        self_rating.self_bias(np.ones((3, 4, 5)), "a", "abc")
     with pytest.raises(ValueError, match="1 times as far"):
-        rating.self_bias(np.ones((3, 3, 5)), "a", "abc", spread=0.5)
+        self_rating.self_bias(np.ones((3, 3, 5)), "a", "abc", spread=0.5)
 
 
 def test_expected_rating_is_the_mean_over_the_scale():
-    np.testing.assert_allclose(rating.expected([[0.5, 0, 0, 0, 0.5], [0, 1, 0, 0, 0]], (1, 2, 3, 4, 5)), [3, 2])
+    np.testing.assert_allclose(self_rating.expected([[0.5, 0, 0, 0, 0.5], [0, 1, 0, 0, 0]], (1, 2, 3, 4, 5)), [3, 2])
 
 
 def of_models(seed, own=0.0, interaction=0.2, k=4, n=60):
@@ -106,7 +107,7 @@ def of_models(seed, own=0.0, interaction=0.2, k=4, n=60):
 
 def test_a_claim_about_models_in_general_needs_models_as_its_units():
     """No self-preference at all, 300 experiments: over tasks it is "found" in half of them, over models in 5 %."""
-    found = [rating.self_preference(of_models(seed)) for seed in range(300)]
+    found = [self_rating.self_preference(of_models(seed)) for seed in range(300)]
     by_task = np.mean([f.these_models.p < 0.05 for f in found])
     in_general = np.mean([f.in_general.p < 0.05 for f in found])
     permuted = np.mean([f.p_permutation < 0.05 for f in found])
@@ -117,7 +118,7 @@ def test_a_claim_about_models_in_general_needs_models_as_its_units():
 
 def test_equivalence_in_general_is_not_claimed_at_the_bound():
     """Bias exactly at the bound: over tasks "no bias" is claimed in a third of experiments, over models in few."""
-    found = [rating.self_preference(of_models(seed, own=0.2)) for seed in range(300)]
+    found = [self_rating.self_preference(of_models(seed, own=0.2)) for seed in range(300)]
     by_task, in_general = (
         np.mean([getattr(f, name).within(-0.2, 0.2).outcome == "PASS" for f in found])
         for name in ("these_models", "in_general")
@@ -131,14 +132,14 @@ def test_self_preference_is_the_regression_coefficient():
     rows = [(float(r == a), r, a) for r in range(4) for a in range(4)]
     design = np.array([[own, *np.eye(4)[r], *np.eye(4)[a][1:]] for own, r, a in rows])
     coefficient = np.linalg.lstsq(design, y.mean(2).ravel(), rcond=None)[0][0]
-    f = rating.self_preference(y)
+    f = self_rating.self_preference(y)
     assert f.in_general.value == pytest.approx(coefficient)
     assert f.these_models.value == pytest.approx(coefficient)
 
 
 def test_four_models_cannot_reach_a_corrected_level_by_permutation():
-    f = rating.self_preference(of_models(0, own=5.0, interaction=0.05))
+    f = self_rating.self_preference(of_models(0, own=5.0, interaction=0.05))
     assert f.p_permutation == f.least_p == pytest.approx(1 / 24)
-    assert rating.self_preference(of_models(0, own=5.0, k=9)).p_permutation < 0.001
+    assert self_rating.self_preference(of_models(0, own=5.0, k=9)).p_permutation < 0.001
     with pytest.raises(ValueError, match="at least three"):
-        rating.self_preference(np.ones((2, 2, 5)))
+        self_rating.self_preference(np.ones((2, 2, 5)))

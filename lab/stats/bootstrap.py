@@ -1,4 +1,4 @@
-"""How sure can one be of any statistic? Draw the data again, in vectorised parts."""
+"""How sure one can be of any statistic: the data drawn again, in vectorised parts."""
 
 from __future__ import annotations
 
