@@ -17,7 +17,7 @@ from lab.studies.activations.variants import Run
 if TYPE_CHECKING:
     from lab.record import Notebook
     from lab.subjects import Subject
-    from lab.subjects.places import Site
+    from lab.subjects.hook_points import HookPoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +81,9 @@ class Reading:
     batch_size: int
     known: dict[str, Read] = field(default_factory=dict)
 
-    def at(self, model: Subject) -> Site:
+    def at(self, model: Subject) -> HookPoint:
         """Where activations are read."""
-        site: Site = getattr(model, self.point)(self.layers or slice(None, None, self.layer_stride))
+        site: HookPoint = getattr(model, self.point)(self.layers or slice(None, None, self.layer_stride))
         return site
 
     def told(self, model: Subject) -> dict[str, Any]:
