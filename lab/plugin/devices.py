@@ -14,8 +14,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+def deal_out(config: pytest.Config, specs: list[Any]) -> None:
     """Deals GPUs and cores out to the workers on this machine. What the user set stays as it is."""
     local = [spec for spec in specs if spec.popen]
     found = gpus()

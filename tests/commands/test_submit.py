@@ -11,7 +11,7 @@ import pytest
 
 from lab.__main__ import main
 from lab.commands import submit
-from lab.plugin.shards import Shards, ended
+from lab.plugin.shares import Shards, ended
 from tests.plugin.test_shards import SUITE, bytes_of
 
 QUICK = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
