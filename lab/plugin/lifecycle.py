@@ -59,7 +59,7 @@ class Lifecycle:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         models.check(self.settings)
         shares.require_ended(session.config)
-        self.line = None if self.settings.is_worker else status_line.on_terminal(session.config)
+        self.line = status_line.on_terminal(session.config)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         cells.over_subjects(metafunc)

@@ -30,6 +30,8 @@ _NAMES = {
 def on_terminal(config: pytest.Config) -> StatusLine | None:
     """The line of this process; None where there is no terminal to draw on, or pytest is to be quiet."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if config.pluginmanager.is_blocked("lab-progress"):  # -p no:lab-progress
+        return None
     if config.stash[SETTINGS].is_worker or reporter is None or not reporter.isatty() or config.option.verbose <= -2:
         return None
     if os.environ.get("TERM", "dumb") == "dumb" or os.environ.get("CI") or config.option.capture == "no":
