@@ -166,9 +166,9 @@ def as_options(item: pytest.Item) -> list[str]:
 
 
 def call(item: pytest.Function) -> bool:
-    """Calls an experiment with its knobs beside its fixtures; False for a test without knobs, which was not called."""
+    """Calls an experiment with its knobs beside its fixtures; False for an ordinary test, which was not called."""
     knobs = item.stash.get(KNOBS, None)
-    if not knobs:
+    if knobs is None:
         return False
     fixtures = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
     item.obj(**fixtures, **{name: knobs[name] for name in knobs_of(item.function)})
