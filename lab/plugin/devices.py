@@ -1,4 +1,4 @@
-"""Which GPU, and how many threads, does a worker get? Workers share a machine, so each is told its part of it."""
+"""The GPUs and threads of each worker: workers share a machine, so each is given its part of it."""
 
 from __future__ import annotations
 

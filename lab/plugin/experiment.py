@@ -1,4 +1,4 @@
-"""What makes a test an experiment? Its id, its claim, its phase, and its knobs."""
+"""The decorator that makes a test an experiment, with an id, a claim, a phase and knobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""May this run write into its results folder? It must be writable, and no other run may be at work in it."""
+"""The lock on the results folder: it must be writable, and no other run may be at work in it."""
 
 from __future__ import annotations
 

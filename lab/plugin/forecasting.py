@@ -1,4 +1,4 @@
-"""What would this run do? `--lab-plan` says it, cell by cell, and runs nothing.
+"""The side of `--lab-plan` that pytest sees: what the run would do, cell by cell, without running anything.
 
 Each cell goes its usual way, with a notebook that nobody keeps and subjects that count what they are asked (see
 `lab.forecast.dry`). The first of an experiment's cells goes to its end; of the others, which ask the same of other

@@ -1,4 +1,4 @@
-"""May a cell run yet? Only when the experiments that it needs came to PASS on its subjects. And those come first."""
+"""Gates: a cell runs only when the experiments that it needs came to PASS on its subjects; those are put first."""
 
 from __future__ import annotations
 

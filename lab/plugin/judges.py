@@ -1,4 +1,4 @@
-"""The fixture `judges`: who reads a text and says what it is? Rules, a model, or people beforehand."""
+"""The fixture `judges`: who reads a text and says what it is: rules, a model, or people beforehand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Was this very cell run before? Then what it found is taken from the journal, and nothing is loaded or computed."""
+"""Replay of a cell that was run before: what it found is taken from the journal, and nothing is loaded or computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixture `scorers`: who says how toxic or how formal a text is? A list of words, or a classifier by name."""
+"""The fixture `scorers`: how toxic or how formal a text is, by a list of words or by a classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did the run find? One table in the terminal, and the two files of `lab.record.tables`. On the controller."""
+"""What the run found: one table in the terminal, and the files of `lab.record.tables`. On the controller."""
 
 from __future__ import annotations
 
