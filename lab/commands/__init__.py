@@ -1,1 +1,1 @@
-"""What `lab` can do beside pytest: check the surroundings, and run the plan's steps by their names."""
+"""Commands of `lab` that belong to no study, a module each: what a person calls beside pytest."""
