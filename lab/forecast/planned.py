@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lab.estimate import Estimate, Verdict
+from lab.record.events import Event, Line
 from lab.record.notebook import Notebook
 from lab.subjects.cache.cached import CachedSpeaker, CachedSubject
 from lab.subjects.cache.store import Cache, Entry
@@ -133,5 +134,5 @@ class ThrowawayNotebook(Notebook):
     def raw(self, name: str, rows: Any) -> Path:
         return self._results / name
 
-    def _write(self, event: str, **fields: Any) -> None:
-        self.events.append({"event": event, **fields})
+    def _write(self, event: Event) -> None:
+        self.events.append(Line("", self.cell.id, self.key, "", event))

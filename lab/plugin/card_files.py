@@ -45,7 +45,7 @@ def begin(item: pytest.Item, notebook: Notebook) -> None:
     """Makes the cell's folder and writes what is known beforehand."""
     settings, cell = item.config.stash[SETTINGS], notebook.cell
     config = configuration(item, notebook)
-    at = datetime.fromisoformat(notebook.events[0]["time"])
+    at = datetime.fromisoformat(notebook.events[0].time)
     others = [f"{name}={value}" for name, value in cell.params.items() if name not in _MODELS]
     name = cards.folder_name(at, cell.experiment, cell.subject, cell.knobs, others)
     folder = _fresh(settings.results / "experiments" / name)
@@ -76,7 +76,7 @@ def _fresh(folder: Path) -> Path:
 def end_cell(item: pytest.Item) -> None:
     """Writes the card of a cell whose verdict the journal has, whenever that has something new."""
     notebook = item.stash.get(NOTEBOOK, None)
-    if notebook is None or notebook.events[-1]["event"] not in ("finished", "failed"):
+    if notebook is None or notebook.events[-1].kind not in ("finished", "failed"):
         return
     if item.stash.get(_WRITTEN, 0) < len(notebook.events):
         item.stash[_WRITTEN] = len(notebook.events)

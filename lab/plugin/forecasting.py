@@ -19,11 +19,10 @@ from lab.forecast.planned import Calls, Enough, PlannedCache, PlannedSpeaker, Pl
 from lab.forecast.text import PlannedModel, Row, plan_lines
 from lab.plugin.cells import cell_of
 from lab.plugin.gates import PLAN, closed
-from lab.plugin.history import Outcome, seconds
 from lab.plugin.models import POOL, SubjectPool
-from lab.plugin.notebook import NOTEBOOK
+from lab.plugin.notebook import NOTEBOOK, history
 from lab.plugin.options import SETTINGS, Settings
-from lab.record import Cell, read
+from lab.record import Cell, CellRecord
 from lab.subjects.effort import DONE, Effort
 from lab.subjects.identity import identity
 
@@ -67,7 +66,7 @@ class Planner:
         self.config, self.settings = config, config.stash[SETTINGS]
         self.rows: list[Row] = []
         self.others = 0
-        self.came: dict[str, Outcome] = {}
+        self.came: dict[str, CellRecord] = {}
         """What cells come to that nobody has to run, by id; of the others it is hoped that they PASS."""
         self.firsts: dict[Any, tuple[int, str]] = {}
         """How many calls the first of each kind of cell made, and what went wrong with it."""
@@ -151,8 +150,7 @@ class Planner:
         if self.rows:
             reporter.section("plan: nothing was run")
             models = self.pool.models if self.pool else []
-            took = seconds(read(self.settings.results / "journal"))
-            for line in plan_lines(self.rows, models, took, self.others):
+            for line in plan_lines(self.rows, models, history(self.config).seconds(), self.others):
                 reporter.write_line(line)
 
 
@@ -169,8 +167,9 @@ def _why(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def _outcome(cell: Cell, verdict: str) -> Outcome:
-    return Outcome(cell.id, cell.experiment, cell.params, cell.negative, verdict, None)
+def _outcome(cell: Cell, verdict: str) -> CellRecord:
+    told = {name: value for name, value in vars(cell).items() if name != "id"}
+    return CellRecord(cell.id, **told, verdict=verdict)
 
 
 def _outline(subject: PlannedSpeaker) -> Outline | None:

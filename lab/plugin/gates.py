@@ -9,16 +9,14 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from lab.plugin.cells import cell_of
-from lab.plugin.history import Outcome, outcomes
 from lab.plugin.knobs import EXPERIMENT
-from lab.plugin.notebook import NOTEBOOK
+from lab.plugin.notebook import JOURNAL, NOTEBOOK, history
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
-from lab.record import Cell, read
+from lab.record import Cell, CellRecord
 
 FORCED = "gate forced open"
 """Under this name a cell reports what would have closed its gate."""
-_EARLIER = pytest.StashKey[dict[str, Outcome]]()
 
 
 class Asked(Protocol):
@@ -118,7 +116,7 @@ def require_open(item: pytest.Item) -> None:
     planned = plan.get(item.nodeid)
     if planned is None or not planned.needs or settings.plan:  # `lab.plugin.forecasting` asks for itself
         return
-    why = closed(item.config, planned, plan, outcomes(read(settings.results / "journal", settings.run)))
+    why = closed(item.config, planned, plan, item.config.stash[JOURNAL].so_far().outcomes())
     if why is None:
         return
     if not settings.force:
@@ -129,15 +127,11 @@ def require_open(item: pytest.Item) -> None:
 
 
 def closed(
-    config: pytest.Config, planned: Planned, plan: Mapping[str, Planned], ran: Mapping[str, Outcome]
+    config: pytest.Config, planned: Planned, plan: Mapping[str, Planned], ran: Mapping[str, CellRecord]
 ) -> str | None:
     """What keeps a cell's gate closed, or None. `ran` are the cells of this run that came to something."""
-    settings = config.stash[SETTINGS]
-    journal = settings.results / "journal"
-    if _EARLIER not in config.stash:
-        config.stash[_EARLIER] = outcomes(event for event in read(journal) if event["run"] != settings.run)
     here = {other.cell.id: other.cell for other in plan.values()}
-    earlier = config.stash[_EARLIER]
+    earlier = history(config).outcomes(but=config.stash[SETTINGS].run)
     asked: dict[str, Asked] = {**earlier, **here}
     asked |= ran
     for needed in planned.needs:
@@ -145,7 +139,7 @@ def closed(
         if not deciding:
             return f"{needed} did not run"
         for cell in deciding:
-            if not isinstance(cell, Outcome):
+            if not isinstance(cell, CellRecord):
                 return f"{cell.id} has not finished"
             if cell.verdict != "PASS":
                 return f"{cell.id} came to {cell.verdict}"

@@ -7,11 +7,11 @@ import pytest
 from lab.plugin.cells import cell_of
 from lab.plugin.knobs import EXPERIMENT
 from lab.plugin.options import SETTINGS
-from lab.record import Journal, Notebook, Past, machine
+from lab.record import Fold, Journal, Notebook, machine, read
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 JOURNAL = pytest.StashKey[Journal]()
-_PAST = pytest.StashKey[Past]()
+_HISTORY = pytest.StashKey[Fold]()
 
 
 def open_journal(config: pytest.Config) -> None:
@@ -39,7 +39,8 @@ def open_notebook(item: pytest.Item) -> Notebook:
         from lab.forecast.planned import ThrowawayNotebook  # numpy, which is slow to import
 
         kind = ThrowawayNotebook
-    item.stash[NOTEBOOK] = kind(cell, item.config.stash[JOURNAL], settings.results, past(item.config))
+    past = history(item.config) if settings.replays else None
+    item.stash[NOTEBOOK] = kind(cell, item.config.stash[JOURNAL], settings.results, past)
     return item.stash[NOTEBOOK]
 
 
@@ -49,12 +50,12 @@ def open_cell(item: pytest.Item) -> None:
         open_notebook(item)
 
 
-def past(config: pytest.Config) -> Past:
-    """What earlier runs know, read once a process, and only where it is asked for."""
-    settings = config.stash[SETTINGS]
-    if _PAST not in config.stash:
-        config.stash[_PAST] = Past.of(settings.results / "journal") if settings.replays else Past()
-    return config.stash[_PAST]
+def history(config: pytest.Config) -> Fold:
+    """What the journals held when this process first asked; read once, and only where it is asked for."""
+    if _HISTORY not in config.stash:
+        # The end of the run says what cannot be read: `lab.record.registry.register`.
+        config.stash[_HISTORY] = Fold(read(config.stash[SETTINGS].results / "journal", quiet=True))
+    return config.stash[_HISTORY]
 
 
 @pytest.fixture

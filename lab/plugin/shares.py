@@ -11,19 +11,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab.files.whole import write_whole
 from lab.plugin.gates import PLAN
-from lab.plugin.history import loads
-from lab.plugin.notebook import JOURNAL
+from lab.plugin.notebook import JOURNAL, history
 from lab.plugin.options import SETTINGS
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds, tail
 from lab.plugin.verdicts import EXIT_INCONCLUSIVE
 from lab.plugin.workers import arranged, group_of
-from lab.record import read
+from lab.record import events
 
 SEEN_AFTER = 60.0
 """Seconds after which a network folder shows what another machine wrote: so long NFS keeps what is in a folder."""
@@ -82,11 +80,6 @@ class Shards:
 def journal_stem(share: Share | None) -> str:
     """What the journals of a share's processes are called within the run; None is who merges."""
     return "merged" if share is None else f"shard{share.name}"
-
-
-def ended(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The exit status of every share of a run that came to its end, by its name."""
-    return {event["name"]: event["status"] for event in events if event["event"] == "share"}
 
 
 def deal(works: Sequence[Work], shards: int, loads: Mapping[str, float]) -> list[int]:
@@ -222,16 +215,15 @@ def deal_out(session: pytest.Session) -> None:
         return
     number, file = settings.deal
     nodeids = [item.nodeid for item in session.items]
-    plan, events = session.config.stash.get(PLAN, {}), list(read(settings.results / "journal"))
+    plan, before = session.config.stash.get(PLAN, {}), history(session.config)
     models = [plan[nodeid].cell.params.get("model", "") if nodeid in plan else "" for nodeid in nodeids]
-    known = {group_of(model): seconds for model, seconds in loads(events).items()}
-    dealt = shares(nodeids, arranged(nodeids, plan, events), models, number, known)
+    known = {group_of(model): seconds for model, seconds in before.loads().items()}
+    dealt = shares(nodeids, arranged(nodeids, plan, before.seconds()), models, number, known)
     Shards(settings.run, str(settings.results), dealt).write(file)
 
 
 def _ended(config: pytest.Config) -> dict[str, int]:
-    settings = config.stash[SETTINGS]
-    return ended(read(settings.results / "journal", settings.run))
+    return config.stash[JOURNAL].so_far().shares(config.stash[SETTINGS].run)
 
 
 def take_status(session: pytest.Session) -> None:
@@ -246,5 +238,5 @@ def tell_status(session: pytest.Session) -> None:
     """Writes into the journal how a share ended."""
     settings = session.config.stash[SETTINGS]
     if settings.share is not None and not settings.is_worker and session.exitstatus in ENDED:
-        journal = session.config.stash[JOURNAL]
-        journal.write("", "share", name=settings.share.name, status=int(session.exitstatus))
+        told = events.Share(settings.share.name, int(session.exitstatus))
+        session.config.stash[JOURNAL].write("", told)

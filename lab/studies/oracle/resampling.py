@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -50,8 +50,14 @@ class Decoding:
     max_new_tokens: int
 
     @property
-    def told(self) -> dict[str, Any]:
-        return {"do_sample": self.temperature > 0, **asdict(self)}
+    def told(self) -> record.Decoding:
+        sampled = self.temperature > 0
+        return {
+            "do_sample": sampled,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_new_tokens": self.max_new_tokens,
+        }
 
 
 @dataclass(frozen=True)
@@ -332,8 +338,8 @@ class _Keeper:
     def __init__(self, path: Path, told: Mapping[str, Any], design: Design, *, quiet: bool) -> None:
         self.path, self._design, self._quiet = path, design, quiet
         self._meta: dict[str, Any] = {**self._times(), "status": "running", **told}
-        self._runs: dict[int, list[dict[str, Any]]] = {}
-        self._own: dict[int, dict[str, Any]] = {}
+        self._runs: dict[int, list[record.Run]] = {}
+        self._own: dict[int, record.OwnRun] = {}
 
     def _times(self) -> dict[str, Any]:
         """When it was begun: by an earlier run of the same design, where there was one."""
@@ -387,13 +393,10 @@ class _Keeper:
         if self._quiet:
             return
         d = self._design
-        document = {
-            "meta": self._meta,
+        document: record.Document = {
+            "meta": cast(record.Meta, self._meta),
             "ao_questions": [_told(question) for question in d.questions],
-            "targets": [
-                {"id": t.id, "messages": list(t.messages)} | ({"facts": dict(t.facts)} if t.facts else {})
-                for t in d.targets
-            ],
+            "targets": [_target(target) for target in d.targets],
             "runs": [run for i in sorted(self._runs) for run in self._runs[i]],
             "target_runs": [self._own[i] for i in sorted(self._own)],
         }
@@ -465,10 +468,16 @@ def _score(judged: Mapping[str, Any]) -> float:
     return float("nan") if judged["values"] is None else float(judged["values"]["similarity_1_to_10"])
 
 
-def _told(question: Question) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": question.id, "text": question.text}
-    known = {"about": question.about, "cases": list(question.cases), "answers": list(question.answers)}
-    return told | known if question.about else told
+def _target(target: Target) -> record.Target:
+    told: record.Target = {"id": target.id, "messages": list(target.messages)}
+    return {**told, "facts": dict(target.facts)} if target.facts else told
+
+
+def _told(question: Question) -> record.Question:
+    told: record.Question = {"id": question.id, "text": question.text}
+    if not question.about:
+        return told
+    return {**told, "about": question.about, "cases": list(question.cases), "answers": list(question.answers)}
 
 
 def _pool(model: str, name: str) -> Pool:
