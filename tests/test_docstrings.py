@@ -11,7 +11,7 @@ import pytest
     [
         "lab.estimate",
         "lab.judging.rubrics",
-        "lab.subjects.options",
+        "lab.subjects.api",
         *(
             f"lab.stats.{name}"
             for name in (

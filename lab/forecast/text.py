@@ -12,7 +12,7 @@ from lab.subjects.effort import Effort
 from lab.subjects.names import resolve
 
 if TYPE_CHECKING:
-    from lab.subjects.outline import Outline
+    from lab.subjects.hook_points import Outline
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,9 @@ def _sums(rows: Sequence[Row], took: Mapping[str, float], others: int) -> list[s
 
 
 def _place(name: str) -> str:
-    source = resolve(name)[0].rpartition(":")[2] if not name.startswith("openai:") else ""
-    if not source:
+    if name.startswith("openai:"):
         return "a server"
-    folder = Path(source).expanduser()
+    folder = Path(resolve(name).source).expanduser()
     if not folder.is_dir():
         return "the hub"
     here = Path.cwd()

@@ -20,7 +20,7 @@ from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.summary import CELLS
 from lab.record import Notebook, gather
-from lab.subjects.names import API, MODEL_OPTIONS, SERVER_OPTIONS, resolve
+from lab.subjects.names import API, MODEL_OPTIONS, SERVER_OPTIONS, UNTRAINED, resolve
 from lab.views import cards
 
 _WRITTEN = pytest.StashKey[int]()
@@ -135,10 +135,11 @@ def _subject(name: str, settings: Settings, knobs: Mapping[str, Any]) -> dict[st
     has no such knob.
     """
     api = name.startswith(API)
-    full = name if api else resolve(name)[0]
+    origin = None if api else resolve(name)
+    full = name if origin is None else (UNTRAINED if origin.untrained else "") + origin.source
     loaded = {key: settings.load.get(key, _DEFAULTS.get(key)) for key in (SERVER_OPTIONS if api else MODEL_OPTIONS)}
     return {
-        "name": name if Path(full.removeprefix("untrained:")).is_absolute() else full,
+        "name": name if Path(full.removeprefix(UNTRAINED)).is_absolute() else full,
         "variant": cards.variant(name, loaded.get("adapter")),
         "generation": {knob: knobs.get(knob) for knob in GENERATION},
         "safe_name": cards.safe_name(name),

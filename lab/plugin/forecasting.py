@@ -27,7 +27,7 @@ from lab.subjects.effort import DONE, Effort
 from lab.subjects.identity import identity
 
 if TYPE_CHECKING:
-    from lab.subjects.outline import Outline
+    from lab.subjects.hook_points import Outline
 
 
 class PlannedPool(SubjectPool):

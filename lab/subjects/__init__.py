@@ -4,8 +4,9 @@ subject = load("openai-community/gpt2")             # a folder, a hub name, an o
 subject = wrap(hf_model, tokenizer)                 # or a model that you already have
 resid = subject.capture(prompts, at=subject.resid_post(0.5), position="last")
 
-No statistics and no pytest live here. Each name is imported when it is first used, so that `lab.subjects.names`
-stays light.
+What may live here is what loads, asks, reads or changes a model, and `cache/`, which keeps what one gave: no
+statistics of results, no judging, no pytest and no experiment. Each name is imported when it is first used, so that
+`lab.subjects.names` stays light.
 """
 
 from importlib import import_module
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
         StructureError,
         SubjectError,
     )
+    from lab.subjects.hook_points import HookPoint, Outline
     from lab.subjects.loading import load, locate
     from lab.subjects.names import UNTRAINED
-    from lab.subjects.outline import Outline
-    from lab.subjects.places import Site
     from lab.subjects.results import Activations, Choice, Generation, Sweep
     from lab.subjects.subject import Subject, wrap
 
@@ -33,10 +33,9 @@ _HOMES = {
     "api": ("ApiSubject",),
     "edits": ("Edit",),
     "errors": ("LoadError", "NoActivationsError", "OutOfMemory", "PromptError", "StructureError", "SubjectError"),
+    "hook_points": ("HookPoint", "Outline"),
     "loading": ("load", "locate"),
     "names": ("UNTRAINED",),
-    "outline": ("Outline",),
-    "places": ("Site",),
     "results": ("Activations", "Choice", "Generation", "Sweep"),
     "subject": ("Subject", "wrap"),
 }
@@ -48,12 +47,12 @@ __all__ = [
     "Choice",
     "Edit",
     "Generation",
+    "HookPoint",
     "LoadError",
     "NoActivationsError",
     "OutOfMemory",
     "Outline",
     "PromptError",
-    "Site",
     "StructureError",
     "Subject",
     "SubjectError",

@@ -300,7 +300,7 @@ class Resampling:
 
     def _lora(self, name: str) -> str | None:
         """The adapter that a subject is loaded with, as it was named; None for none."""
-        own = None if name.startswith(UNTRAINED) else resolve(name)[1]
+        own = resolve(name).adapter
         given: str | None = options_for(name, self._settings.load).get("adapter")
         return given or (None if own is None else own.name)
 
