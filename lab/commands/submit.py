@@ -1,7 +1,7 @@
 """lab submit: runs hypotheses as several jobs of a Slurm cluster, or of this machine; the tables are those of one run.
 
 submitit submits them, and requeues what was preempted or ran out of time. How the work is shared out stands in
-`lab.plugin.shards`; each job is an ordinary run of pytest on its share, and a last one merges.
+`lab.plugin.shares`; each job is an ordinary run of pytest on its share, and a last one merges.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lab.plugin.devices import THREADS, cores, gpus
-from lab.plugin.shards import Shards, Share, journal_stem
+from lab.plugin.shares import Shards, Share, journal_stem
 from lab.record import Fold, read
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What would a subject have to do? Its own code over a model without weights: passes are counted, and not made.
+"""Subjects of a plan: their own code over a model without weights; passes are counted, and not made.
 
 Batches, shared prefixes and checks are those of `Subject`, so what is counted is what a run would do. What a pass
 would have given is made up. Three things are not known before:

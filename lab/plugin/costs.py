@@ -1,4 +1,4 @@
-"""What does a part of an experiment cost? Passes, tokens and seconds, counted while it runs."""
+"""What a part of an experiment costs: passes, tokens and seconds, counted while it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which GPU, and how many threads, does a worker get? Workers share a machine, so each is told its part of it."""
+"""The GPUs and threads of each worker: workers share a machine, so each is given its part of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+def deal_out(config: pytest.Config, specs: list[Any]) -> None:
     """Deals GPUs and cores out to the workers on this machine. What the user set stays as it is."""
     local = [spec for spec in specs if spec.popen]
     found = gpus()

@@ -1,9 +1,8 @@
-"""What makes a test an experiment? Its id, its claim, its phase, and its knobs."""
+"""The decorator that makes a test an experiment, with an id, a claim, a phase and knobs."""
 
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,10 +11,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _ATTRIBUTE = "__lab_experiment__"
 ITEMS = "this model, on new items like these"
 """The population of a claim whose interval resamples items: the usual case."""
-ALL = "all"
-"""As many as there are."""
-GENERATION: Mapping[str, Any] = {"max_new_tokens": 64, "temperature": 0.0, "top_p": 1.0}
-"""How a model writes: knobs that any experiment may be given. One that has none of them says that it ignores them."""
+UNTRAINED = "untrained"
+"""The name in `negative` that stands for the untrained twin of every subject."""
+WHY_UNTRAINED = "a twin with fresh weights knows nothing of this"
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def experiment(
     id: str,
     claim: str,
     phase: str,
-    negative: Mapping[str, str] | None = None,
+    negative: str | Sequence[str] | Mapping[str, str] | None = None,
     needs: Sequence[str] = (),
     population: str = ITEMS,
     title: str = "",
@@ -59,8 +57,8 @@ def experiment(
     negative
         Negative controls: subjects of whom the claim is known to be false, each with the reason. Their
         cells are expected to FAIL, and a PASS is an error (xfail, strict). The name "untrained" adds
-        the untrained twin of every subject; any other name marks that subject where it is among those
-        that run.
+        the untrained twin of every subject and needs no reason, as in `negative="untrained"`; any other name
+        marks that subject where it is among those that run.
     needs
         Ids of experiments that come first. A cell runs only if their cells on its subjects came to PASS, in
         this run or in an earlier one; else it is skipped, with the reason. `--lab-force` runs it anyway.
@@ -89,13 +87,24 @@ def experiment(
             raise TypeError(f"{what}={listed!r}: write a list of {what}")
     if isinstance(needs, str) or not all(isinstance(needed, str) and needed.strip() for needed in needs):
         raise TypeError(f"needs={needs!r}: write a list of experiment ids, as needs=['DEPTH1']")
+    controls = _with_reasons(negative or ())
 
     def declare(function: Function) -> Function:
-        about = (id, claim, phase, dict(negative or {}), knobs_of(function), tuple(needs), population, title)
+        about = (id, claim, phase, controls, knobs_of(function), tuple(needs), population, title)
         setattr(function, _ATTRIBUTE, Experiment(*about, tuple(questions), tuple(models)))
         return function
 
     return declare
+
+
+def _with_reasons(negative: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Negative controls, each with its reason. Raises TypeError for one that has none and needs it."""
+    if isinstance(negative, Mapping):
+        return dict(negative)
+    for name in [negative] if isinstance(negative, str) else negative:
+        if name != UNTRAINED:
+            raise TypeError(f"negative={negative!r}: {name!r} needs a reason, as {{{name!r}: 'it never saw any'}}")
+    return {UNTRAINED: WHY_UNTRAINED} if negative else {}
 
 
 def knobs_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -106,63 +115,6 @@ def knobs_of(function: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def _quoted(name: str, text: str) -> str:
-    try:
-        read = json.loads(text)
-    except ValueError:
-        read = None
-    if not isinstance(read, str):
-        raise ValueError(
-            f'knob {name} begins with a quote and is no JSON text: {text}; write "a text" with \\n and \\"'
-        )
-    return read
-
-
-def knob_text(value: Any) -> str:
-    """A knob as it is written in an option: `parse_knob` reads it back."""
-    if isinstance(value, list | tuple):
-        return ",".join(map(knob_text, value))
-    if value is None:
-        return ALL
-    if isinstance(value, str) and (value != value.strip() or value.startswith('"') or "\n" in value):
-        return json.dumps(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def experiment_of(function: object) -> Experiment | None:
     """The declaration of a test function, or None for an ordinary test."""
     return getattr(function, _ATTRIBUTE, None)
-
-
-def parse_knob(name: str, default: Any, text: str) -> Any:
-    """`text` as a value of the default's own type. Raises ValueError with what to write instead.
-
-    A list or tuple is written with commas, its elements as its first one; None takes a number or a text. A text in
-    double quotes is read as JSON, so that it may begin with a space or hold a new line. A number of things, `n_...`,
-    may be `all`, which is None.
-    """
-    if isinstance(default, bool):
-        if text.lower() in ("true", "1", "yes", "false", "0", "no"):
-            return text.lower() in ("true", "1", "yes")
-        raise ValueError(f"knob {name} takes true or false, not {text!r}")
-    if isinstance(default, int) and name.rpartition(".")[2].startswith("n_") and text == ALL:
-        return None
-    if isinstance(default, str) and text.startswith('"'):
-        return _quoted(name, text)
-    if isinstance(default, int | float | str):
-        try:
-            return type(default)(text)
-        except ValueError:
-            kind = {int: "a whole number", float: "a number"}[type(default)]
-            raise ValueError(f"knob {name} takes {kind} (its default is {default!r}), not {text!r}") from None
-    if isinstance(default, list | tuple):
-        like = default[0] if default else None
-        return type(default)(parse_knob(name, like, part.strip()) for part in text.split(","))
-    if default is None:
-        for number in (int, float):
-            try:
-                return number(text)
-            except ValueError:
-                continue
-        return text
-    raise ValueError(f"knob {name} is a {type(default).__name__} and cannot be set from the command line")

@@ -1,4 +1,4 @@
-"""May this run write into its results folder? It must be writable, and no other run may be at work in it."""
+"""The lock on the results folder: it must be writable, and no other run may be at work in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from lab.files.whole import write_whole
-from lab.plugin.cells import EXPERIMENT
+from lab.plugin.knobs import EXPERIMENT
 from lab.plugin.options import SETTINGS, Settings
 
 _TAKEN = pytest.StashKey[bool]()
@@ -25,15 +25,14 @@ _PATIENCE = 5.0
 """Seconds that a share waits for the first of its run, which holds the folder alone for a moment."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+def take(session: pytest.Session) -> None:
     """Takes the folder for a run that has cells; ordinary tests write nothing and may run beside anything."""
     if _writes(session) and not session.config.stash[SETTINGS].is_worker:
         _take(session.config)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
+def tell(session: pytest.Session) -> None:
+    """On a worker that has cells, tells the controller, which takes the folder."""
     if _writes(session) and session.config.stash[SETTINGS].is_worker:
         _word(session.config.stash[SETTINGS]).touch()
 
@@ -44,11 +43,10 @@ def _writes(session: pytest.Session) -> bool:
     return works and (settings.merges or any(EXPERIMENT in item.stash for item in session.items))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: Any) -> None:
+def take_if_told(config: pytest.Config) -> None:
     """The controller collects nothing; it takes the folder when a worker has found cells, before one of them runs."""
-    if _word(node.config.stash[SETTINGS]).exists():
-        _take(node.config)
+    if _word(config.stash[SETTINGS]).exists():
+        _take(config)
 
 
 def _word(settings: Settings) -> Path:

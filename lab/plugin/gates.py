@@ -1,4 +1,4 @@
-"""May a cell run yet? Only when the experiments that it needs came to PASS on its subjects. And those come first."""
+"""Gates: a cell runs only when the experiments that it needs came to PASS on its subjects; those are put first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from lab.plugin.cells import EXPERIMENT, usage_errors
-from lab.plugin.notebook import JOURNAL, NOTEBOOK, cell_of, history
+from lab.plugin.cells import cell_of
+from lab.plugin.knobs import EXPERIMENT
+from lab.plugin.notebook import JOURNAL, NOTEBOOK, history
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
 from lab.record import Cell, CellRecord
@@ -70,28 +71,26 @@ def prerequisites(plan: Mapping[str, Planned]) -> dict[str, list[str]]:
     }
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def order(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Orders the run: what is needed comes before what needs it, and all else stays in its place."""
-    with usage_errors(config, items):
-        declared = [item.stash[EXPERIMENT] for item in items if EXPERIMENT in item.stash]
-        refuse_cycles({experiment.id: experiment.needs for experiment in declared})
-        cells = [(item, cell) for item in items if (cell := cell_of(item)) is not None]
-        config.stash[PLAN] = plan = {i.nodeid: Planned(c, i.stash[EXPERIMENT].needs) for i, c in cells}
-        before = prerequisites(plan)
-        if before:
-            places = {item.nodeid: item for item in items}
-            ordered: dict[str, pytest.Item] = {}
+    declared = [item.stash[EXPERIMENT] for item in items if EXPERIMENT in item.stash]
+    refuse_cycles({experiment.id: experiment.needs for experiment in declared})
+    cells = [(item, cell) for item in items if (cell := cell_of(item)) is not None]
+    config.stash[PLAN] = plan = {i.nodeid: Planned(c, i.stash[EXPERIMENT].needs) for i, c in cells}
+    before = prerequisites(plan)
+    if before:
+        places = {item.nodeid: item for item in items}
+        ordered: dict[str, pytest.Item] = {}
 
-            def place(nodeid: str) -> None:
-                if nodeid not in ordered:
-                    for needed in before.get(nodeid, ()):
-                        place(needed)
-                    ordered[nodeid] = places[nodeid]
+        def place(nodeid: str) -> None:
+            if nodeid not in ordered:
+                for needed in before.get(nodeid, ()):
+                    place(needed)
+                ordered[nodeid] = places[nodeid]
 
-            for item in items:
-                place(item.nodeid)
-            items[:] = ordered.values()
+        for item in items:
+            place(item.nodeid)
+        items[:] = ordered.values()
 
 
 def refuse_cycles(needs: Mapping[str, tuple[str, ...]]) -> None:
@@ -111,12 +110,11 @@ def refuse_cycles(needs: Mapping[str, tuple[str, ...]]) -> None:
         follow(name, ())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
+def require_open(item: pytest.Item) -> None:
     """Skips a cell whose gate is closed, before any fixture of it is made."""
     plan, settings = item.config.stash.get(PLAN, {}), item.config.stash[SETTINGS]
     planned = plan.get(item.nodeid)
-    if planned is None or not planned.needs or settings.plan:  # `lab.plugin.plan` asks for itself
+    if planned is None or not planned.needs or settings.plan:  # `lab.plugin.forecasting` asks for itself
         return
     why = closed(item.config, planned, plan, item.config.stash[JOURNAL].so_far().outcomes())
     if why is None:
@@ -148,10 +146,10 @@ def closed(
     return None
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def write_forced(reporter: Any, config: pytest.Config) -> None:
     """Says which gates were forced open."""
     if not config.stash[SETTINGS].force:
         return
     for cell in config.stash.get(CELLS, []):
         if FORCED in cell.reported:
-            terminalreporter.write_line(f"{FORCED}: {cell.cell}, though {cell.reported[FORCED]}", yellow=True)
+            reporter.write_line(f"{FORCED}: {cell.cell}, though {cell.reported[FORCED]}", yellow=True)

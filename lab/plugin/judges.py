@@ -1,4 +1,4 @@
-"""The fixture `judges`: who reads a text and says what it is? Rules, a model, or people beforehand."""
+"""The fixture `judges`: who reads a text and says what it is: rules, a model, or people beforehand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.plugin.cells import knob_texts, usage_errors
+from lab.plugin.knobs import knob_texts, require_named
 from lab.plugin.models import SubjectPool
 from lab.plugin.options import SETTINGS, Settings
 
@@ -45,11 +45,8 @@ class Judges:
     def __call__(self, name: str = OFFLINE) -> Judge:
         """Raises ValueError for a judge that no knob names, a name in another form, or a file that is wrong."""
         if name not in self._made:
-            if name != OFFLINE and self._knobs is not None and name not in self._knobs:
-                raise ValueError(
-                    f"the judge {name!r} stands in no knob of this experiment, so its results would not be told apart "
-                    "from another's; give the experiment a knob with this value"
-                )
+            if name != OFFLINE:
+                require_named(name, self._knobs, "the judge")
             self._made[name] = _Counted(self._judge(name))
         return self._made[name]
 
@@ -178,16 +175,14 @@ def _human(name: str) -> Human:
     return Human(name, told)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A judge that cannot be had ends the run before a model is loaded: a missing key, a file that is wrong."""
-    with usage_errors(config, items):
-        asking = [item for item in items if "judges" in getattr(item, "fixturenames", ())]
-        for name in sorted({text for item in asking for text in knob_texts(item) or ()}):
-            try:
-                check(name, config.stash[SETTINGS])
-            except ValueError as error:
-                raise pytest.UsageError(f"the judge {name}: {error}") from None
+def check_all(items: list[pytest.Item], settings: Settings) -> None:
+    """Raises UsageError, before a model is loaded, for a judge that cannot be had: a missing key, a wrong file."""
+    asking = [item for item in items if "judges" in getattr(item, "fixturenames", ())]
+    for name in sorted({text for item in asking for text in knob_texts(item) or ()}):
+        try:
+            check(name, settings)
+        except ValueError as error:
+            raise pytest.UsageError(f"the judge {name}: {error}") from None
 
 
 @pytest.fixture

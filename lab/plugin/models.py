@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -75,15 +76,11 @@ def check(settings: Settings) -> None:
             raise pytest.UsageError(f"--lab-models: {error}. Organisms: {', '.join(names())}") from None
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    check(session.config.stash[SETTINGS])
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object]:
+@contextmanager
+def noted(item: pytest.Item) -> Iterator[None]:
     """Puts down how a cell's subjects had to be run: batches made smaller, parameters that a server refused."""
     try:
-        return (yield)
+        yield
     finally:
         notebook = item.stash.get(NOTEBOOK, None)
         if notebook is not None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from lab.forecast.throwaway import ThrowawayNotebook
-from lab.plugin.cells import EXPERIMENT, KNOBS, NEGATIVE
-from lab.plugin.experiment import experiment_of
-from lab.plugin.options import SEED, SETTINGS, SWEEP
-from lab.record import Cell, Fold, Journal, Notebook, machine, read
+from lab.plugin.cells import cell_of
+from lab.plugin.knobs import EXPERIMENT
+from lab.plugin.options import SETTINGS
+from lab.record import Fold, Journal, Notebook, machine, read
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 JOURNAL = pytest.StashKey[Journal]()
 _HISTORY = pytest.StashKey[Fold]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def open_journal(config: pytest.Config) -> None:
+    """Opens the journal of this process, which makes its file when something is written."""
     settings = config.stash[SETTINGS]
 
     def header() -> dict[str, object]:
@@ -23,54 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
         return machine.describe(settings.command, config.rootpath) | told
 
     config.stash[JOURNAL] = Journal(settings.results / "journal", settings.run, settings.process, header)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[JOURNAL].close()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Where there are several seeds, each cell runs under each; the seed ends the test's id."""
-    seeds = metafunc.config.stash[SETTINGS].seeds
-    if experiment_of(metafunc.function) and len(seeds) > 1:
-        metafunc.fixturenames.append(SEED)
-        metafunc.parametrize(SEED, seeds, ids=[f"seed={seed}" for seed in seeds], indirect=True, scope="function")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Opens the notebook of an experiment's cell before its fixtures are made, so that a crash in one is seen."""
-    if EXPERIMENT in item.stash:
-        open_notebook(item)
-
-
-def cell_of(item: pytest.Item) -> Cell | None:
-    """The cell that a test is, or None for an ordinary test."""
-    declared = item.stash.get(EXPERIMENT, None)
-    if declared is None:
-        return None
-    callspec = getattr(item, "callspec", None)
-    given = callspec.params if callspec else {}
-    params = {name: str(value) for name, value in given.items() if name not in (SEED, SWEEP)}
-    subject = " x ".join(params[name] for name in ("model", "other_model") if name in params)
-    reasons = [str(mark.kwargs.get("reason", "")) for mark in item.iter_markers("xfail")]
-    negative = next((reason.removeprefix(NEGATIVE) for reason in reasons if reason.startswith(NEGATIVE)), None)
-    return Cell(
-        id=f"{declared.id}[{callspec.id}]" if callspec else declared.id,
-        experiment=declared.id,
-        claim=declared.claim,
-        phase=declared.phase,
-        subject=subject,
-        params=params,
-        knobs=item.stash[KNOBS],
-        seed=callspec.params[SEED] if callspec and SEED in callspec.params else item.config.stash[SETTINGS].seeds[0],
-        negative=negative,
-        population=declared.population,
-        title=declared.title,
-        questions=declared.questions,
-        swept=tuple(given.get(SWEEP, ())),
-    )
 
 
 def open_notebook(item: pytest.Item) -> Notebook:
@@ -82,10 +34,20 @@ def open_notebook(item: pytest.Item) -> Notebook:
             "@experiment(id=..., claim=..., phase=...)"
         )
     settings = item.config.stash[SETTINGS]
-    kind = ThrowawayNotebook if settings.plan else Notebook
+    kind = Notebook
+    if settings.plan:
+        from lab.forecast.planned import ThrowawayNotebook  # numpy, which is slow to import
+
+        kind = ThrowawayNotebook
     past = history(item.config) if settings.replays else None
     item.stash[NOTEBOOK] = kind(cell, item.config.stash[JOURNAL], settings.results, past)
     return item.stash[NOTEBOOK]
+
+
+def open_cell(item: pytest.Item) -> None:
+    """Opens the notebook of an experiment's cell before its fixtures are made, so that a crash in one is seen."""
+    if EXPERIMENT in item.stash:
+        open_notebook(item)
 
 
 def history(config: pytest.Config) -> Fold:

@@ -1,4 +1,4 @@
-"""Which flags are there? Each has an ini twin of the same name with underscores."""
+"""Flags and ini settings. What holds for a project and not for one run alone has both, named in the flag's help."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.plugin.shards import Shards, Share, journal_stem
 from lab.subjects.errors import LoadError
 from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS, TARGET_OPTIONS, organisms, served
+
+if TYPE_CHECKING:
+    from lab.plugin.shares import Shards, Share
 
 POLICIES = ("ok", "exit6", "fail")
 CACHE_MODES = ("off", "read", "write")
@@ -30,47 +32,58 @@ SWEPT_SEEDS = 3
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line and the ini file ask for.
-
-    `models` is None where nobody named any: then the embedded organisms are meant. `overrides` are the knobs that
-    were set, as (experiment or None, knob, text), the ini file's first; `asked_overrides` are those of the command
-    line, which must exist. `sweeps` are the knobs of the grid, as (experiment or None, knob, its values as one
-    text). `load` is how models are loaded. `worker` is xdist's id of this process, "" outside of xdist; `part`
-    names this share of a run that was dealt out to several jobs, "" where one job runs it all. `seeds` are those
-    under which each cell runs; `resume` goes on with what was interrupted, `cache` says whether what is known is
-    read and kept. `refuted` says of cells why their claims are known to be refuted. `force` opens every gate.
-    `freeze` writes the lock and runs nothing; `plan` says what would be done; `dry_run` writes configurations and
-    cards, and runs nothing; `supersedes` names an earlier run that this one corrects. `owner` and `links` stand
-    beside the cells in reports; a link is (pattern of experiments, name, URL). `command` is the command line, on a
-    worker the controller's. `deal` says into how many shards, and into which file, the tests are dealt out;
-    `shards` is such a file, and `share` what of it this job runs, None where it merges them.
-    """
+    """What the command line and the ini file ask for."""
 
     models: tuple[str, ...] | None
+    """Subjects under study; None where nobody named any, which means the embedded organisms."""
     overrides: tuple[tuple[str | None, str, str], ...]
+    """Knobs that were set, as (experiment or None for all, knob, text): the ini file's, then the command line's."""
     asked_overrides: tuple[tuple[str | None, str, str], ...]
+    """Those of the command line, which must exist."""
     sweeps: tuple[tuple[str | None, str, str], ...]
+    """Knobs of the grid, as (experiment or None for all, knob, its values as one text)."""
     load: dict[str, Any]
+    """How models are loaded, by the name of the option."""
     inconclusive: str
+    """What an INCONCLUSIVE verdict does to the exit code: one of `POLICIES`."""
     refuted: Mapping[str, str]
+    """Why claims are known to be refuted, by cell."""
     results: Path
+    """Folder of the results, absolute."""
     run: str
+    """Name of the run, shared by all its processes; later runs sort after it."""
     worker: str
+    """xdist's id of this process; "" outside of xdist and on its controller."""
     part: str
+    """Name of this share of a run that was dealt out to several jobs; "" where one job runs it all."""
     seeds: tuple[int, ...]
+    """Seeds under each of which each cell runs."""
     resume: bool
+    """Go on with what was interrupted."""
     cache: str
+    """Whether what is known is read, and what is new is kept: one of `CACHE_MODES`."""
     force: bool
+    """Open every gate, and sweep under few seeds."""
     freeze: bool
+    """Write the lock, and run nothing."""
     plan: bool
+    """Say what would be done; run and write nothing."""
     dry_run: bool
+    """Write configurations and cards, and run nothing."""
     supersedes: str | None
+    """An earlier run that this one corrects."""
     owner: str
+    """Who answers for these experiments, for reports."""
     links: tuple[tuple[str, str, str], ...]
+    """Links beside the cells in reports, as (pattern of experiments, name, URL)."""
     command: tuple[str, ...]
+    """The command line; on a worker the controller's."""
     deal: tuple[int, Path] | None = None
+    """Into how many shards, and into which file, the tests are to be dealt out; None in any other run."""
     shards: Shards | None = None
+    """The run that was dealt out, of which this process runs a share or merges all; None in any other run."""
     share: Share | None = None
+    """What this job runs of it; None where it merges."""
 
     @property
     def replays(self) -> bool:
@@ -256,8 +269,7 @@ def read(config: pytest.Config) -> Settings:
         folder = config.invocation_params.dir / folder
     if folder.exists() and not folder.is_dir():
         raise pytest.UsageError(f"--lab-results: {folder} is a file; name a folder")
-    shards, share = _shards(config)
-    part = f"{journal_stem(share)}.{secrets.token_hex(2)}" if shards else ""  # each attempt has a journal of its own
+    shards, share, part = _shards(config)
     command = shards.arguments if shards else map(str, config.invocation_params.args)
     return Settings(
         models=models or None,
@@ -304,18 +316,21 @@ def _deal(config: pytest.Config) -> tuple[int, Path] | None:
     return config.option.lab_deal, config.option.lab_shards
 
 
-def _shards(config: pytest.Config) -> tuple[Shards | None, Share | None]:
-    """The run that this process has a part in, and its share; none where it merges."""
+def _shards(config: pytest.Config) -> tuple[Shards | None, Share | None, str]:
+    """The run that this process has a part in, its share, None where it merges, and the name of that part."""
     file, name = config.option.lab_shards, config.option.lab_share
     if file is None or config.option.lab_deal is not None:
-        return None, None
+        return None, None, ""
+    from lab.plugin.shares import Shards, journal_stem  # which imports this module
+
     try:
         shards = Shards.read(file)
-        return shards, None if name is None else shards.share(name)
+        share = None if name is None else shards.share(name)
     except LookupError:
         raise pytest.UsageError(f"--lab-share {name}: {file} has {[share.name for share in shards.shares]}") from None
     except (OSError, ValueError) as error:
         raise pytest.UsageError(f"--lab-shards: {error}") from None
+    return shards, share, f"{journal_stem(share)}.{secrets.token_hex(2)}"  # each attempt has a journal of its own
 
 
 def _refuted(line: str) -> tuple[str, str]:

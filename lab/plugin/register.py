@@ -1,4 +1,4 @@
-"""The entry point (pytest11): brings the parts of the plugin together. Imports neither torch nor numpy."""
+"""The entry point (pytest11): options, and what the plugin is made of. Imports neither torch nor numpy."""
 
 from __future__ import annotations
 
@@ -6,47 +6,16 @@ from importlib import import_module
 
 import pytest
 
-from lab.plugin import (
-    allure,
-    cards,
-    cells,
-    devices,
-    folder,
-    gates,
-    judges,
-    models,
-    notebook,
-    options,
-    plan,
-    progress,
-    registration,
-    resume,
-    scorers,
-    sharding,
-    summary,
-    verdicts,
-    workers,
-)
+from lab.plugin import judges, knobs, models, notebook, options, scorers
+from lab.plugin.lifecycle import Lifecycle
 from lab.study import studies
 
-PARTS = {
-    "lab-cells": cells,
-    "lab-folder": folder,
+FIXTURES = {
+    "lab-knobs": knobs,
     "lab-models": models,
     "lab-scorers": scorers,
     "lab-judges": judges,
-    "lab-gates": gates,
-    "lab-cards": cards,
     "lab-notebook": notebook,
-    "lab-resume": resume,
-    "lab-verdicts": verdicts,
-    "lab-registration": registration,
-    "lab-summary": summary,
-    "lab-devices": devices,
-    "lab-workers": workers,
-    "lab-sharding": sharding,
-    "lab-progress": progress,
-    "lab-plan": plan,
 }
 
 
@@ -54,14 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before xdist and Allure look at their options, which --lab-plan takes back
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[options.SETTINGS] = options.read(config)
-    for name, part in PARTS.items():
-        config.pluginmanager.register(part, name)
-    for study in studies():
-        for module in study.plugins:
-            if not config.pluginmanager.hasplugin(module):  # a conftest may name it, too
-                config.pluginmanager.register(import_module(module), module)
-    if config.pluginmanager.hasplugin("allure_listener") or getattr(config.option, "allure_report_dir", None):
-        config.pluginmanager.register(allure, "lab-allure")
+    config.stash[options.SETTINGS] = settings = options.read(config)
+    if settings.plan:
+        vars(config.option).update(dist="no", allure_report_dir=None)  # workers are for work, Allure is for results
+    for name, module in FIXTURES.items():
+        config.pluginmanager.register(module, name)
+    config.pluginmanager.register(Lifecycle(config), "lab-lifecycle")
+    for study in studies():  # after the lifecycle: at the end of a run they find its cells gathered
+        for name in study.plugins:
+            if not config.pluginmanager.hasplugin(name):  # a conftest may name it, too
+                config.pluginmanager.register(import_module(name), name)

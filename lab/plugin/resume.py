@@ -1,4 +1,4 @@
-"""Was this very cell run before? Then what it found is taken from the journal, and nothing is loaded or computed."""
+"""Replay of a cell that was run before: what it found is taken from the journal, and nothing is loaded or computed."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ import pytest
 
 from lab.estimate import Inconclusive
 from lab.files.digest import digest
+from lab.plugin.claims import settle
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
-from lab.plugin.registration import settle
 from lab.record import Notebook, code
 
 _DIGESTS = pytest.StashKey[dict[int, tuple[Any, str]]]()
 SUBJECTS = ("model", "other_model", "panel")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
-    """Tells the notebook what determines the cell; repeats a finished cell, or lets it run from its seed."""
-    notebook = pyfuncitem.stash.get(NOTEBOOK, None)
+def replay(item: pytest.Function) -> bool:
+    """Tells the notebook what determines the cell; repeats a finished cell, or lets it run from its seed.
+
+    Returns whether the cell was repeated, so that it need not run.
+    """
+    notebook = item.stash.get(NOTEBOOK, None)
     if notebook is None:
-        return None
-    parts = determined_by(pyfuncitem)
+        return False
+    parts = determined_by(item)
     notebook.begin(parts)
-    settle(pyfuncitem, notebook, parts["data"])
-    if pyfuncitem.config.stash[SETTINGS].replays and notebook.replay():
+    settle(item, notebook, parts["data"])
+    if item.config.stash[SETTINGS].replays and notebook.replay():
         verdict = notebook.asked
         if verdict is not None and verdict.outcome == "INCONCLUSIVE":
             raise Inconclusive(verdict.reason)
         assert verdict is None or verdict.outcome == "PASS", verdict.reason
         return True
     seed_everything(notebook.seed)
-    return None
+    return False
 
 
 def determined_by(item: pytest.Function) -> dict[str, Any]:

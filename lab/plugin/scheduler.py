@@ -1,4 +1,4 @@
-"""Which worker runs which test? Cells of one subject stay together, and no worker idles while another has much left.
+"""The scheduler of xdist's workers: cells of one subject stay together, and none idles while another has much left.
 
 Tests are handed out one at a time, so nothing is ever stuck behind a long cell. An xdist worker runs a test only once
 it knows the next one, so each comes with a *hint*: a negative index, which names a test as Python does, and is not
@@ -273,4 +273,7 @@ class SubjectScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no t
             node.send_runtest_some([item])
             node.shutdown()
         else:
+            # xdist 3.8: `WorkerInteractor.run_one_test` (xdist/remote.py) waits for a second index before it runs the
+            # first one, to know what to tear down in between. A second test sent for that would have to run on this
+            # worker; a negative index names the same test and is passed over by `lab.plugin.workers.PassOver`.
             node.send_runtest_some([item, following - len(self._works)])

@@ -1,4 +1,4 @@
-"""The fixture `scorers`: who says how toxic or how formal a text is? A list of words, or a classifier by name."""
+"""The fixture `scorers`: how toxic or how formal a text is, by a list of words or by a classifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from lab.files.digest import digest
 from lab.files.own import file_of
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import knob_texts, require_named
 from lab.plugin.options import SETTINGS
 from lab.subjects.identity import source
 
@@ -42,11 +42,9 @@ class Scorers:
         LoadError for a classifier or label that is not there.
         """
         name, _, label = by.partition(":")
-        if by != LEXICON and self._knobs is not None and (by not in self._knobs or not _is_told_apart(name)):
-            raise ValueError(
-                f"the classifier {by!r} stands in no knob of this experiment as a folder or as owner/name, so its "
-                "results would not be told apart when it changes; give the experiment a knob with this value"
-            )
+        if by != LEXICON:
+            texts = frozenset() if self._knobs is not None and not _is_told_apart(name) else self._knobs
+            require_named(by, texts, "the classifier", "as a folder or as owner/name")
         if by == LEXICON or self._dry:
             return _lexicon(behaviour, by == LEXICON)
         return _classifier(name, label or behaviour, digest(source(name)))

@@ -1,4 +1,4 @@
-"""What the run found: one table in the terminal, and the two files of `lab.views.tables`. On the controller."""
+"""What the run found: one table in the terminal, and the files of `lab.record.tables`. On the controller."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _FAULT = pytest.StashKey[str]()
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "purple", "INVALID": "red", "SKIPPED": "yellow"}
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def gather_cells(session: pytest.Session) -> None:
+    """Gathers what the run's cells came to, and writes the tables."""
     settings = session.config.stash[SETTINGS]
     if settings.is_worker or settings.share is not None:  # who merges the shares tells what was found
         return
@@ -37,56 +37,57 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def write(reporter: Any, config: pytest.Config) -> None:
+    """Prints the table of the run's cells, and what else is to be known of them."""
     cells = config.stash.get(CELLS, [])
     if not cells:
         return
-    terminalreporter.ensure_newline()
-    terminalreporter.section("hypotheses")
+    reporter.ensure_newline()
+    reporter.section("hypotheses")
     names = called(cells)
     rows = [row for cell in cells for row in _rows(cell, names[cell.cell])]
     widths = [max(len(row[i]) for row in [_HEAD, *rows]) for i in range(len(_HEAD) - 1)]
     for row in [_HEAD, *rows]:
         left = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
-        terminalreporter.ensure_newline()
-        terminalreporter.write(left + "  ")
+        reporter.ensure_newline()
+        reporter.write(left + "  ")
         colour = _COLOURS.get(row[-1].partition(" ")[0], "")
         if row[-1].endswith(f"({KNOWN})"):
             colour = ""
         elif row[-1].endswith(f"({NOT_REFUTED})"):
             colour = "red"
-        terminalreporter.write_line(row[-1], **({colour: True} if colour else {}))
+        reporter.write_line(row[-1], **({colour: True} if colour else {}))
     for one in over_seeds(cells):
         shown = f"{one.measure} {one.shown} (n={len(one.values)} seeds)"
-        terminalreporter.write_line(f"{one.cell}: {shown}: {one.shown_verdicts}")
+        reporter.write_line(f"{one.cell}: {shown}: {one.shown_verdicts}")
     for family in families(cells):
         together = f"{family.experiment}, {len(family.outcomes)} cells together (Holm)"
-        terminalreporter.write_line(f"{together}: {family.measure} {family.bar}: {family.shown}")
+        reporter.write_line(f"{together}: {family.measure} {family.bar}: {family.shown}")
     for cell in cells:
         if cell.verdict in ("INCONCLUSIVE", "INVALID"):
-            terminalreporter.write_line(f"{cell.verdict} {cell.cell}: {cell.reason}")
+            reporter.write_line(f"{cell.verdict} {cell.cell}: {cell.reason}")
         if cell.shown_verdict.endswith(f"({NOT_REFUTED})"):
-            terminalreporter.write_line(f"NOT REFUTED {cell.cell}: {cell.negative}", red=True)
+            reporter.write_line(f"NOT REFUTED {cell.cell}: {cell.negative}", red=True)
         if why := config.stash[SETTINGS].refuted.get(cell.cell):
             if cell.verdict == "FAIL":
-                terminalreporter.write_line(f"REFUTED AS KNOWN {cell.cell}: {why}")
+                reporter.write_line(f"REFUTED AS KNOWN {cell.cell}: {why}")
             elif cell.verdict != "SKIPPED":
                 said = f"{cell.cell} is {cell.verdict}, and lab_refuted lists it ({why}); take it from there"
-                terminalreporter.write_line(said, yellow=True)
+                reporter.write_line(said, yellow=True)
         for control in cell.controls:
             if control["outcome"] == "INCONCLUSIVE":
-                terminalreporter.write_line(f"undecided control in {cell.cell}: {control['name']}: {control['reason']}")
+                reporter.write_line(f"undecided control in {cell.cell}: {control['name']}: {control['reason']}")
         if cell.registration not in (None, AS_REGISTERED, EXPLORATORY):
-            terminalreporter.write_line(f"{cell.cell} {cell.registration}", yellow=True)
+            reporter.write_line(f"{cell.cell} {cell.registration}", yellow=True)
     skipped = Counter(cell.reason for cell in cells if cell.verdict == "SKIPPED")
     for reason, n in skipped.items():
-        terminalreporter.write_line(f"SKIPPED {n} {'cell' if n == 1 else 'cells'}: {reason}")
+        reporter.write_line(f"SKIPPED {n} {'cell' if n == 1 else 'cells'}: {reason}")
     for line in (_registration(cells), _replays(cells)):
         if line:
-            terminalreporter.write_line(line)
+            reporter.write_line(line)
     if _FAULT in config.stash:
-        terminalreporter.write_line(f"ERROR: {config.stash[_FAULT]}", red=True)
-    terminalreporter.write_line(f"tables, plots and journal: {config.stash[SETTINGS].results}")
+        reporter.write_line(f"ERROR: {config.stash[_FAULT]}", red=True)
+    reporter.write_line(f"tables, plots and journal: {config.stash[SETTINGS].results}")
 
 
 def _registration(cells: list[CellRecord]) -> str:

@@ -1,4 +1,4 @@
-"""What does an experiment come to in pytest's terms? PASS, FAIL, INCONCLUSIVE, INVALID.
+"""What an experiment comes to in pytest's terms: PASS, FAIL, INCONCLUSIVE, INVALID.
 
 The verdict is decided where the test ran and travels to the controller as a plain attribute of the report.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Generator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from lab import estimate
 from lab.estimate import Estimate
-from lab.plugin.cells import EXPERIMENT
+from lab.plugin.knobs import EXPERIMENT
 from lab.plugin.notebook import NOTEBOOK, open_notebook
 from lab.plugin.options import SETTINGS
 from lab.record import Notebook
@@ -40,13 +41,13 @@ class Invalid(Exception):
     __module__ = "lab"
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Turns how the test ended, and what its notebook holds, into one outcome."""
+@contextmanager
+def decided(item: pytest.Item) -> Iterator[None]:
+    """Turns how the test within it ended, and what its notebook holds, into one outcome."""
     notebook = item.stash.get(NOTEBOOK, None)
     declared = item.stash.get(EXPERIMENT, None)
     try:
-        result = yield
+        yield
     except estimate.Inconclusive as undecided:
         _sound(notebook)
         if declared and not _asserted(notebook, "INCONCLUSIVE"):
@@ -66,7 +67,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     _sound(notebook)
     if declared:
         _complete(notebook)
-    return result
 
 
 def _sound(notebook: Notebook | None) -> None:
@@ -90,11 +90,8 @@ def _asserted(notebook: Notebook | None, outcome: str) -> bool:
     return notebook is not None and notebook.asked is not None and notebook.asked.outcome == outcome
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)  # innermost: all other wrappers see the finished report
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Puts the verdict on the report of a phase, and into the journal."""
     error = call.excinfo.value if call.excinfo else None
     declared = item.stash.get(EXPERIMENT, None)
     refuted = call.when == "call" and isinstance(error, AssertionError)
@@ -119,7 +116,6 @@ def pytest_runtest_makereport(
                 report.outcome, report.longrepr = "failed", f"INVALID: its verdict cannot be written: {fault}"
         if call.when == "call" and NOTEBOOK in item.stash:  # for the scheduler
             report.loading = item.stash[NOTEBOOK].effort.get("load_seconds", 0.0)  # type: ignore[attr-defined]
-    return report
 
 
 def _record(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> None:
@@ -153,8 +149,8 @@ def _is_told(error: BaseException) -> bool:
     return str(raised[0].f_globals.get("__name__", "")).partition(".")[0] in ("lab", "fixtures")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: pytest.TestReport) -> Any:
+def status(report: pytest.TestReport) -> Any:
+    """Category, letter and word of a verdict that pytest has none for; None for other reports."""
     verdict = getattr(report, "verdict", None)
     if verdict == "inconclusive" and not report.failed:
         return "inconclusive", "I", ("INCONCLUSIVE", {"purple": True})
@@ -163,7 +159,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Any:
     return None
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+def explained(op: str, left: object, right: object) -> list[str] | None:
     """`assert estimate > 0.55` explains itself with the verdict's own sentence."""
     if isinstance(left, Estimate) and op in ("<", ">") and isinstance(right, int | float | estimate.Bar):
         plain = Estimate.__gt__ if op == ">" else Estimate.__lt__
@@ -176,39 +172,30 @@ def _unbound(measured: Estimate) -> Estimate:
     return Estimate(**{f.name: getattr(measured, f.name) for f in dataclasses.fields(Estimate)})
 
 
-class _Outermost:
-    """What has to happen after all other plugins have seen a report, and two counts."""
+def as_error(report: pytest.TestReport) -> None:
+    """Makes INVALID an error: JUnit writes <failure> for the call phase and <error> for any other.
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        config.stash[_COUNT] = config.stash[_KNOWN] = 0
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        if getattr(report, "verdict", None) == "invalid" and report.when == "call":
-            # JUnit writes <failure> for the call phase and <error> for any other; Allure knows only "call".
-            report.when = "experiment"  # type: ignore[assignment]
-        return report
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        verdict = getattr(report, "verdict", None)
-        self.config.stash[_COUNT] += verdict == "inconclusive"
-        self.config.stash[_KNOWN] += verdict == "refuted as known" and report.failed
+    Last of all, for Allure knows only "call".
+    """
+    if getattr(report, "verdict", None) == "invalid" and report.when == "call":
+        report.when = "experiment"  # type: ignore[assignment]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(_Outermost(config))
+def count(report: pytest.TestReport, config: pytest.Config) -> None:
+    """Counts the verdicts that the exit status depends on."""
+    verdict = getattr(report, "verdict", None)
+    config.stash[_COUNT] = config.stash.get(_COUNT, 0) + (verdict == "inconclusive")
+    config.stash[_KNOWN] = config.stash.get(_KNOWN, 0) + (verdict == "refuted as known" and report.failed)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def set_status(session: pytest.Session) -> None:
     """What is known to be refuted fails no run, unless `-x` cut it short; then INCONCLUSIVE has its say."""
     settings = session.config.stash[SETTINGS]
     if settings.is_worker:
         return
-    known = session.config.stash[_KNOWN]
+    known = session.config.stash.get(_KNOWN, 0)
     failed = session.exitstatus == pytest.ExitCode.TESTS_FAILED and not session.shouldfail
     if failed and known == session.testsfailed:
         session.exitstatus = pytest.ExitCode.OK
-    if session.exitstatus == 0 and settings.inconclusive == "exit6" and session.config.stash[_COUNT]:
+    if session.exitstatus == 0 and settings.inconclusive == "exit6" and session.config.stash.get(_COUNT, 0):
         session.exitstatus = EXIT_INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""How do xdist's workers and their controller work together? The plan goes one way, tests one by one the other.
+"""How xdist's workers and their controller work together: the plan goes one way, tests one by one the other.
 
 The controller collects nothing: the workers tell it by a file which node id is which cell. What a worker that died
 left behind is run elsewhere, or is INVALID.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,32 +34,37 @@ def plan_file(settings: Settings) -> Path:
     return settings.results / "journal" / f"{settings.session}.plan.json"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Worker(config) if config.stash[SETTINGS].is_worker else Controller(config))
+def tell_worker(node: Any) -> None:
+    """Gives a worker that is about to start the names of its run."""
+    settings = node.config.stash[SETTINGS]
+    told = {"lab_run": settings.run, "lab_results": str(settings.results), "lab_command": list(settings.command)}
+    told["lab_part"] = settings.part
+    node.workerinput |= told
 
 
-class Worker:
-    """A worker tells what it collected, and passes over hints."""
+def tell_plan(config: pytest.Config) -> None:
+    """On a worker, writes down which cells it collected."""
+    plan = config.stash.get(PLAN, {})
+    if plan:
+        text = json.dumps({nodeid: plain(dataclasses.asdict(planned)) for nodeid, planned in plan.items()})
+        with suppress(OSError):  # the cells themselves will say that nothing can be written
+            write_whole(plan_file(config.stash[SETTINGS]), text.encode())
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
 
-    @pytest.hookimpl(tryfirst=True)  # xdist's own hook tells the controller that it may go on
-    def pytest_collection_finish(self) -> None:
-        plan = self.config.stash.get(PLAN, {})
-        if plan:
-            text = json.dumps({nodeid: plain(dataclasses.asdict(planned)) for nodeid, planned in plan.items()})
-            with suppress(OSError):  # the cells themselves will say that nothing can be written
-                write_whole(plan_file(self.config.stash[SETTINGS]), text.encode())
+def pass_over_hints(session: pytest.Session) -> None:
+    """On a worker, puts `PassOver` in the place of xdist's `run_one_test`.
 
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        plugins = self.config.pluginmanager.get_plugins()
-        interactor = next(plugin for plugin in plugins if type(plugin).__name__ == "WorkerInteractor")
-        interactor.run_one_test = PassOver(interactor, session)
+    The object that runs tests on a worker is registered without a name, and its class cannot be imported: xdist 3.8
+    executes `xdist/remote.py` on the worker as the module `__channelexec__`, so `xdist.remote.WorkerInteractor` is
+    another class. Its name is all that is left to find it by.
+    """
+    plugins = session.config.pluginmanager.get_plugins()
+    interactor = next(plugin for plugin in plugins if type(plugin).__name__ == "WorkerInteractor")
+    interactor.run_one_test = PassOver(interactor, session)
 
 
 class PassOver:
-    """xdist's `run_one_test`, but for hints, which are negative indices (see `lab.plugin.scheduler`).
+    """xdist 3.8's `run_one_test`, but for hints, which are negative indices (see `lab.plugin.scheduler`).
 
     A hint only told what may come next. When that is known, what the hint's own test would have shared with the
     last one, and the next one does not, is torn down.
@@ -92,9 +97,10 @@ class Controller:
         self.plan: dict[str, Planned] = {}
         self.ended: dict[str, str] = {}
         """How each worker that died ended, by its id."""
+        self.problem = ""
+        """A usage error that a worker found; the controller collects nothing, so it learns of a bad knob from them."""
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> SubjectScheduling | None:
+    def make_scheduler(self, config: pytest.Config, log: Any) -> SubjectScheduling | None:
         """Schedules what `--dist load` would, which is the default; other modes stay as they are."""
         if config.getvalue("dist") == "load":
             self.scheduler = SubjectScheduling(config, log, arrange=self.arrange, stopping=self.stopping)
@@ -114,13 +120,15 @@ class Controller:
         """Whether xdist is to end the run early."""
         return bool(getattr(self.config.pluginmanager.get_plugin("dsession"), "shouldstop", False))
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def count_loading(self, report: pytest.TestReport) -> None:
+        """Tells the scheduler how long a test spent on its fixtures and on loading."""
         if self.scheduler is not None:
             loading = getattr(report, "loading", 0.0)  # most subjects are loaded when a test first needs them
             self.scheduler.setup_took(report.nodeid, report.duration if report.when == "setup" else loading)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any, error: object) -> None:
+    def take_leave(self, node: Any, error: object) -> None:
+        """Notes why a worker ended."""
+        self.problem = getattr(node, "workeroutput", {}).get("lab_problem") or self.problem
         if error:
             self.ended[node.gateway.id] = f"its worker {node.gateway.id} ended{_how(node)}"
             junit: Any = self.config.stash.get(xml_key, None)
@@ -128,22 +136,18 @@ class Controller:
                 # Begun by the report of its setup, and without a name: it would stay as an empty testcase.
                 junit.node_reporters_ordered.remove(junit.node_reporters.pop(key))
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    def fail_crashed(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
         """Says why a cell that took two workers down is INVALID."""
         if sched is self.scheduler:
             self.fail(crashitem, report, "; run again, ".join(self.died(crashitem)))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
+    def fail_never_run(self) -> None:
         """Names what was never run because no worker was left."""
-        result = yield
         if not self.stopping():
             for nodeid in self.scheduler.missing if self.scheduler else ():
                 report = pytest.TestReport(nodeid, ("", None, ""), {}, "failed", None, "call")
                 self.fail(nodeid, report, "; ".join([*self.died(nodeid), "no worker was left to run it"]))
                 self.config.hook.pytest_runtest_logreport(report=report)
-        return result
 
     def died(self, nodeid: str) -> list[str]:
         """How each of the workers ended that died while it ran this test."""
@@ -164,16 +168,20 @@ class Controller:
         else:
             Notebook(cell, journal, self.settings.results).finish("INVALID", reason)
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def write_run_again(self, reporter: Any) -> None:
         """Names the tests that took a worker down once, and were run again."""
         for nodeid in list(self.scheduler.crashes) if self.scheduler else ():
             why = self.died(nodeid)
             if len(why) == 1:
-                terminalreporter.write_line(f"run again: {nodeid}; {why[0]}", yellow=True)
+                reporter.write_line(f"run again: {nodeid}; {why[0]}", yellow=True)
 
-    def pytest_unconfigure(self) -> None:
+    def close(self) -> None:
+        """Removes what the workers wrote for the controller alone, and prints the usage error that they found."""
         with suppress(OSError):
             plan_file(self.settings).unlink()
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.problem and reporter:
+            reporter.write_line(f"ERROR: {self.problem}", red=True)
 
 
 def arranged(nodeids: Sequence[str], plan: Mapping[str, Planned], took: Mapping[str, float]) -> list[Work]:

@@ -1,10 +1,13 @@
 """Knobs, subjects, controls and the notebook, as an author meets them. Organisms stand in for any model."""
 
 import json
+import re
 import textwrap
 
 import pytest
 
+from lab.plugin import experiment
+from lab.plugin.experiment import experiment_of
 from lab.subjects.names import folder
 from lab.subjects.names import organisms as names
 
@@ -471,11 +474,15 @@ def test_evidence_outside_an_experiment_says_what_to_do(suite):
     result.stdout.fnmatch_lines(["*is no experiment; decorate it with @experiment*"])
 
 
-def test_every_flag_has_a_help_line_and_an_ini_twin(inner):
-    text = inner("--help").stdout.str()
-    for flag in ("lab-models", "lab-set", "lab-inconclusive", "lab-results"):
-        assert f"--{flag}" in text
-        assert f"[ini: {flag.replace('-', '_')}]" in " ".join(text.split())
+def test_every_flag_has_a_help_line_and_names_its_ini_twin(inner):
+    """What holds for a project has a twin; what holds for one run has none."""
+    flags, settings = inner("--help").stdout.str().split("[pytest] configuration options", 1)
+    shown = {part.split()[0].split("=")[0]: " ".join(part.split()) for part in re.split(r"\n  (?=--lab-)", flags)[1:]}
+    twins = {flag for flag, text in shown.items() if f"[ini: {flag[2:].replace('-', '_')}]" in text}
+    assert twins == {f"--lab-{name}" for name in "models set load inconclusive results seeds cache force".split()}
+    assert shown.keys() - twins == {f"--lab-{name}" for name in "sweep resume freeze plan dry-run supersedes".split()}
+    inis = set(re.findall(r"\n  (lab_\w+)", settings))
+    assert inis == {flag[2:].replace("-", "_") for flag in twins} | {"lab_refuted", "lab_owner", "lab_links"}
 
 
 def test_how_models_are_loaded_is_one_flag(suite, pytester):
@@ -514,3 +521,20 @@ def test_a_model_behind_an_api_has_no_activations(suite, pytester):
     result = suite(MODEL, "--lab-models", "openai:any", "--lab-load", "base_url=http://localhost:9/v1")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*openai:any is behind an API, which gives answers and no activations*"])
+
+
+@pytest.mark.parametrize("negative", ["untrained", ["untrained"], ("untrained",)])
+def test_an_untrained_twin_needs_no_reason(negative):
+    declare = experiment(id="A", claim="c", phase="p", negative=negative)
+    reasons = {"untrained": "a twin with fresh weights knows nothing of this"}
+    assert experiment_of(declare(lambda: None)).negative == reasons
+
+
+def test_a_reason_of_ones_own_stands():
+    reasons = {"untrained": "it has no ranking", "gpt2": "it is small"}
+    assert experiment_of(experiment(id="A", claim="c", phase="p", negative=reasons)(lambda: None)).negative == reasons
+
+
+def test_a_negative_control_by_name_needs_a_reason():
+    with pytest.raises(TypeError, match="'gpt2' needs a reason"):
+        experiment(id="A", claim="c", phase="p", negative=["untrained", "gpt2"])

@@ -143,7 +143,7 @@ def test_a_circle_is_one_line(run, workers):
 def test_needs_is_a_list_of_ids():
     from lab.plugin import experiment
 
-    with pytest.raises(TypeError, match=r"needs='PM1': write a list of experiment ids, as needs=\['PM1'\]"):
+    with pytest.raises(TypeError, match=r"needs='PM1': write a list of experiment ids, as needs=\['DEPTH1'\]"):
         experiment(id="A", claim="c", phase="p", needs="PM1")
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lab.plugin.experiment import knob_text, parse_knob
+from lab.plugin.knobs import knob_text, parse_knob
 
 SUITE = """
 from lab.estimate import Estimate

@@ -169,7 +169,7 @@ def test_a_known_refutation_says_why(run, pytester):
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: lab_refuted = 'FAIL': write the cell and why, as PM2?gpt2?: it errs at random"]
+        ["ERROR: lab_refuted = 'FAIL': write the cell and why, as DEPTH1?gpt2?: it errs at random"]
     )
 
 

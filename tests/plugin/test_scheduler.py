@@ -388,7 +388,7 @@ def deal(count, **given):
     """What each of `count` workers on this machine finds in its environment."""
     specs = [SimpleNamespace(popen=True, id=f"gw{i}", env=dict(given)) for i in range(count)]
     plugins = SimpleNamespace(get_plugin=lambda _: None)
-    devices.pytest_xdist_setupnodes(SimpleNamespace(pluginmanager=plugins), specs)
+    devices.deal_out(SimpleNamespace(pluginmanager=plugins), specs)
     return [spec.env for spec in specs]
 
 

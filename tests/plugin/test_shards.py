@@ -9,9 +9,10 @@ from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.plugin import folder, sharding
+from lab.plugin import folder
+from lab.plugin import shares as job_shares
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds
-from lab.plugin.shards import Shards, deal, shares, waves
+from lab.plugin.shares import Shards, deal, shares, waves
 from lab.record import Fold, read
 from lab.record.events import Finished, Line, Started
 from tests.plugin.test_scheduler import shapes
@@ -137,7 +138,7 @@ def test_a_share_with_workers_keeps_to_its_part(dealt, pytester):
 
 
 def test_nothing_is_merged_before_all_have_ended_and_a_share_goes_on(dealt, pytester, monkeypatch):
-    monkeypatch.setattr(sharding, "SEEN_AFTER", 0.0)
+    monkeypatch.setattr(job_shares, "SEEN_AFTER", 0.0)
     shards, run = dealt(2)
     first, *others = shards.shares
     assert run(first, "-k", "pm1", "--lab-cache=off").ret == pytest.ExitCode.USAGE_ERROR  # not all that was dealt out

@@ -3,8 +3,7 @@
 import pytest
 
 from lab.forecast import dry
-from lab.forecast.calls import Calls
-from lab.forecast.planned import PlannedCache, PlannedSpeaker
+from lab.forecast.planned import Calls, PlannedCache, PlannedSpeaker
 from lab.subjects import api, load
 from lab.subjects.cache.cached import cached
 from lab.subjects.cache.store import Cache

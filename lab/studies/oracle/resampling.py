@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +12,8 @@ import pytest
 from lab.files.digest import digest
 from lab.files.own import file_of
 from lab.files.whole import file_name
-from lab.plugin.cells import knob_texts
 from lab.plugin.judges import API
+from lab.plugin.knobs import file_fingerprints, knob_texts
 from lab.plugin.options import SETTINGS, Settings
 from lab.record import code, machine
 from lab.studies.oracle import results_file
@@ -60,9 +58,8 @@ class Resampling:
     @property
     def fingerprint(self) -> dict[str, Any]:
         """Of judges and of files that knobs name."""
-        paths = [file_of(text) or Path(text) for text in sorted(self._knobs or ()) if file_of(text) or ".json" in text]
-        held = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
-        return {"judges": self._judges.fingerprint, "files": held}
+        paths = (file_of(text) or text for text in self._knobs or () if file_of(text) or ".json" in text)
+        return {"judges": self._judges.fingerprint, "files": file_fingerprints(paths)}
 
     @property
     def notes(self) -> list[str]:

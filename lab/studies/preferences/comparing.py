@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import file_fingerprints, knob_texts, require_named
 from lab.studies.preferences import active, pair_choices
 from lab.studies.preferences.pair_choices import Asked, Choices
 from lab.studies.shared.asking import Works, read_as
@@ -91,8 +90,7 @@ class Comparing:
     @property
     def fingerprint(self) -> dict[str, str]:
         """Of the files that knobs name: wordings of one's own, and answers of an earlier run."""
-        files = [Path(text) for text in sorted(self._knobs or ()) if text.endswith(KEPT) and Path(text).is_file()]
-        return self._wordings.fingerprint | {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        return self._wordings.fingerprint | file_fingerprints(t for t in self._knobs or () if t.endswith(KEPT))
 
     @staticmethod
     def design(tasks: Tasks, n_pairs: int | None, *, seed: int) -> np.ndarray:
@@ -151,10 +149,7 @@ class Comparing:
         """
         from lab.record.store import load_rows
 
-        if self._knobs is not None and path not in self._knobs:
-            raise ValueError(
-                f"{path!r} stands in no knob of this experiment; give the experiment a knob with this value"
-            )
+        require_named(path, self._knobs)
         if not Path(path).is_file():
             raise ValueError(f"there is no file {path}; name one of raw/ in the results of an earlier run")
         then = pair_choices.of_raw(list(load_rows(path)))

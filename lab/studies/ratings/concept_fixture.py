@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lab.files.texts import user
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import knob_texts
 from lab.studies.ratings import vectors
 from lab.studies.ratings.concepts import Concept, Normalised, Rated, Sweeps, concept, rated
 from lab.studies.ratings.system_fixture import Systems

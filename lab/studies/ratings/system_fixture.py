@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import file_fingerprints, knob_texts, require_named
 from lab.studies.shared.prompts import Variation, compared, likes, load_variations, variations
 
 SETS = {"twelve": variations, "compared": compared}
@@ -31,15 +29,13 @@ class Systems:
             return SETS[name]()
         if not _is_file(name):
             raise ValueError(f"no set of system prompts {name!r}; there are {', '.join(SETS)}, and files NAME.yaml")
-        if self.knobs is not None and name not in self.knobs:
-            raise ValueError(f"{name!r} stands in no knob of this experiment; give it one with this value")
+        require_named(name, self.knobs)
         return load_variations(name)
 
     @property
     def fingerprint(self) -> dict[str, str]:
         """What the files hold that knobs name."""
-        named = sorted(name for name in self.knobs or () if _is_file(name) and Path(name).exists())
-        return {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in named}
+        return file_fingerprints(name for name in self.knobs or () if _is_file(name))
 
 
 def _is_file(name: str) -> bool:

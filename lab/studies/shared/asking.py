@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lab.files.texts import Message, user
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import knob_texts, require_named
 from lab.studies.shared import clinic
 from lab.studies.shared.parsing import parse_all
 from lab.studies.shared.prompts import Template, not_to_mention, with_system
@@ -80,11 +80,8 @@ class Asking:
 
     def author(self, name: str) -> Subject:
         """The subject of this name. Raises ValueError where no knob names it."""
-        if self._knobs is not None and (name not in self._knobs or not _is_subject(name)):
-            raise ValueError(
-                f"the author {name!r} stands in no knob of this experiment, or is no model that can be loaded; give "
-                "the experiment a knob with this value, an organism, a folder or a name as on the hub"
-            )
+        texts = frozenset() if self._knobs is not None and not _is_subject(name) else self._knobs
+        require_named(name, texts, "the author", "as an organism, a folder or a name as on the hub")
         subject: Subject = self._pool.get(name)
         return subject
 

@@ -13,7 +13,7 @@ import pytest
 from lab import data
 from lab.data import DataError, PromptPairs, Questions
 from lab.data.sources import is_file, parts, shipped_fingerprint
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import knob_texts, require_named
 from lab.studies.shared import clinic
 
 SETS = "dataset="
@@ -53,17 +53,10 @@ class Datasets:
         return cls(None if texts is None else frozenset(_named(texts)))
 
     def __call__(self, name: str) -> Any:
-        unnamed = [part for part in parts(name) if is_file(part) and not self._is_named(part, name)]
-        if unnamed:
-            raise DataError(
-                f"{unnamed[0]!r} stands in no knob of this experiment, so its results would not be told apart when the "
-                "file changes; give the experiment a knob with this value"
-            )
+        if name not in (self.knobs or ()):  # a knob may name a pool, or the files in it
+            for part in filter(is_file, parts(name)):
+                require_named(part, self.knobs, error=DataError)
         return _loaded(name, data.fingerprint(name))
-
-    def _is_named(self, *names: str) -> bool:
-        """Whether a knob names a file, by itself or in a pool."""
-        return self.knobs is None or not self.knobs.isdisjoint(names)
 
     @property
     def fingerprint(self) -> dict[str, str]:

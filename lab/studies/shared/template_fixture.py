@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from lab.files.own import file_of
-from lab.plugin.cells import knob_texts
+from lab.plugin.knobs import file_fingerprints, knob_texts, require_named
 from lab.studies.shared import prompts
 from lab.studies.shared.prompts import Template
 
@@ -35,17 +34,13 @@ class Templates:
         return prompts.choice(first, second, wording, **how)
 
     def _check(self, name: str) -> None:
-        if self.knobs is not None and file_of(name) is not None and name not in self.knobs:
-            raise ValueError(
-                f"{name!r} stands in no knob of this experiment, so its results would not be told apart when the file "
-                "changes; give the experiment a knob with this value"
-            )
+        if file_of(name) is not None:
+            require_named(name, self.knobs)
 
     @property
     def fingerprint(self) -> dict[str, str]:
         """What the files hold that knobs name; the embedded texts are part of the code."""
-        files = {path for name in self.knobs or () if (path := file_of(name)) is not None and path.is_file()}
-        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+        return file_fingerprints(path for name in self.knobs or () if (path := file_of(name)) is not None)
 
 
 @pytest.fixture

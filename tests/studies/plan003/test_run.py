@@ -11,7 +11,7 @@ import pytest
 from lab.__main__ import main
 from lab.commands import check
 from lab.commands.report import main as reports
-from lab.plugin.experiment import knob_text
+from lab.plugin.knobs import knob_text
 from lab.studies.plan003.run import tee
 from lab.studies.plan003.steps import PlanError, steps
 

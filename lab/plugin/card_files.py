@@ -1,4 +1,4 @@
-"""Each cell has a folder of its own: experiment card, configuration, results. Begun when the cell starts.
+"""The folder of each cell: experiment card, configuration, results. Begun when the cell starts.
 
 `results/experiments/DATE/TIME_EXPERIMENT_MODEL_...` holds config.json, config.yaml and EXPERIMENT.md before anything
 is loaded, and results.json when the cell has ended. A cell that failed has its folder marked.
@@ -6,7 +6,7 @@ is loaded, and results.json when the cell has ended. A cell that failed has its 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ import pytest
 
 from lab.files.plain import plain
 from lab.files.whole import write_whole
-from lab.plugin.cells import EXPERIMENT, KNOBS, ignored
-from lab.plugin.experiment import GENERATION, Experiment, knob_text, parse_knob
+from lab.plugin.knobs import EXPERIMENT, GENERATION, as_options, changed, ignored
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.summary import CELLS
@@ -31,8 +30,7 @@ _DEFAULTS = {"device": "auto", "trust_remote_code": False, "enable_hooks": True}
 """Of `lab.subjects.load`; what is not among them the model's own files decide."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
+def begin_cell(item: pytest.Item) -> None:
     """Writes the configuration and the card of a cell that begins; under --lab-dry-run that is all."""
     notebook = item.stash.get(NOTEBOOK, None)
     settings = item.config.stash[SETTINGS]
@@ -75,19 +73,17 @@ def _fresh(folder: Path) -> Path:
     raise FileExistsError(f"{folder} and 999 others of its name are taken; clear some")
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: the verdict is written by then
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+def end_cell(item: pytest.Item) -> None:
+    """Writes the card of a cell whose verdict the journal has, whenever that has something new."""
     notebook = item.stash.get(NOTEBOOK, None)
     if notebook is None or notebook.events[-1].kind not in ("finished", "failed"):
-        return report
+        return
     if item.stash.get(_WRITTEN, 0) < len(notebook.events):
         item.stash[_WRITTEN] = len(notebook.events)
         try:
             end(item.config.stash[SETTINGS].results, notebook)
         except OSError as fault:  # the journal has it all, and the card can be made from it
             notebook.note(f"its card cannot be written: {fault}; free the disk and run `lab report card`")
-    return report
 
 
 def end(results: Path, notebook: Notebook) -> None:
@@ -97,7 +93,7 @@ def end(results: Path, notebook: Notebook) -> None:
         cards.write(results, record)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def end_abandoned(config: pytest.Config) -> None:
     """Writes the cards of cells whose worker died; nobody else could."""
     results = config.stash[SETTINGS].results
     for record in [each for cell in config.stash.get(CELLS, []) for each in (*cell.abandoned, cell)]:
@@ -119,7 +115,7 @@ def configuration(item: pytest.Item, notebook: Notebook) -> dict[str, Any]:
             "phase": declared.phase,
             "knobs": cell.knobs,
             "ignored": ignored(declared, settings),
-            "changed": [k for k, value in cell.knobs.items() if knob_text(value) != knob_text(declared.knobs[k])],
+            "changed": changed(declared, cell.knobs),
         },
         "models": subjects,
         "params": dict(cell.params),
@@ -161,24 +157,7 @@ def asked_for(item: pytest.Item, notebook: Notebook) -> list[str]:
     options += ["--lab-seeds", ",".join(map(str, settings.seeds))]
     for key, value in settings.load.items():
         options += ["--lab-load", f"{key}={value}"]
-    for knob, text in _texts(item.stash[EXPERIMENT], item.stash[KNOBS]).items():
-        options += ["--lab-set", f"{cell.experiment}.{knob}={text}"]
-    for knob, value in ignored(item.stash[EXPERIMENT], settings).items():
-        options += ["--lab-set", f"{cell.experiment}.{knob}={value}"]
+    options += as_options(item)
     gated = bool(item.stash[EXPERIMENT].needs)  # what it needs may not have run where the command is given
     options += ["--lab-force"] * (settings.force or gated) + ["--lab-dry-run"] * settings.dry_run
     return options
-
-
-def _texts(declared: Experiment, knobs: Any) -> dict[str, str]:
-    """Knobs as --lab-set takes them. A default that cannot be written there, as one with a space in front, is left."""
-    found = {}
-    for name, value in knobs.items():
-        text = knob_text(value)
-        try:
-            same = parse_knob(name, declared.knobs[name], text.strip()) == value
-        except ValueError:
-            same = False
-        if same:
-            found[name] = text
-    return found

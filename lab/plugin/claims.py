@@ -1,4 +1,4 @@
-"""What does a cell claim, before its data? `--lab-freeze` writes it down; later runs say what became of it."""
+"""What a cell claims before its data. `--lab-freeze` writes it down; later runs say what became of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from lab.estimate import Bar
 from lab.files.digest import digest
 from lab.files.plain import plain
-from lab.plugin.cells import EXPERIMENT, KNOBS
+from lab.plugin.knobs import EXPERIMENT, KNOBS
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
 from lab.record import Notebook, lock, machine
@@ -22,8 +22,8 @@ from lab.record.lock import Registered
 _LOCK = pytest.StashKey[dict[str, Registered] | None]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Reads the lock. One that was changed by hand ends the run, unless it is about to be made anew."""
+def read_lock(config: pytest.Config) -> None:
+    """Reads the lock. Raises UsageError for one that was changed by hand, unless it is about to be made anew."""
     settings = config.stash[SETTINGS]
     path = config.rootpath / lock.LOCK
     try:
@@ -81,8 +81,8 @@ class _Values(ast.NodeTransformer):
         return node
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def freeze(session: pytest.Session) -> None:
+    """Under --lab-freeze, writes the lock."""
     settings = session.config.stash[SETTINGS]
     if not settings.freeze or settings.is_worker:
         return
@@ -93,8 +93,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         lock.freeze(root / lock.LOCK, cells, machine.commit(root))
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def write(reporter: Any, config: pytest.Config) -> None:
+    """Under --lab-freeze, prints where the claims stand."""
     path = config.rootpath / lock.LOCK
     if config.stash[SETTINGS].freeze and path.exists():
         cells = lock.read_lock(path) or {}
-        terminalreporter.write_line(f"registered: {len(cells)} cells in {path.name}; commit it before you run them")
+        reporter.write_line(f"registered: {len(cells)} cells in {path.name}; commit it before you run them")

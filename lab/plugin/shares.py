@@ -1,17 +1,32 @@
-"""Which job of a cluster runs which tests? Dealt out once, where a run is submitted, into one file that all jobs read.
+"""The shares of a run that several jobs of a cluster have: dealt out once, into one file that all jobs read.
 
 A *share* is what one job runs: the tests of one shard in one wave. A wave begins when the one before has ended.
+`lab submit` calls pytest to deal the tests out, to run each share, and to merge: to make the tables, and run nothing.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pytest
+
 from lab.files.whole import write_whole
+from lab.plugin.gates import PLAN
+from lab.plugin.notebook import JOURNAL, history
+from lab.plugin.options import SETTINGS
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds, tail
+from lab.plugin.verdicts import EXIT_INCONCLUSIVE
+from lab.plugin.workers import arranged, group_of
+from lab.record import events
+
+SEEN_AFTER = 60.0
+"""Seconds after which a network folder shows what another machine wrote: so long NFS keeps what is in a folder."""
+ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, EXIT_INCONCLUSIVE)
+"""Exit statuses of a run that came to its end."""
 
 
 @dataclass(frozen=True)
@@ -152,3 +167,76 @@ def shares(
             )
         )
     return tuple(dealt)
+
+
+# A job's part in pytest's life ----------------------------------------------------------------------------
+
+
+def require_ended(config: pytest.Config) -> None:
+    """Raises UsageError where a share of the run that is to be merged did not end: half a run has no tables."""
+    settings = config.stash[SETTINGS]
+    if settings.shards is not None and settings.share is None:
+        missing = {share.name for share in settings.shards.shares} - _ended(config).keys()
+        if missing:
+            told = ", ".join(sorted(missing))
+            raise pytest.UsageError(f"{told} of run {settings.run} did not end, so nothing is merged")
+
+
+def keep_own(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the tests of this share; none where the run is merged. What a share needs stays in `gates.PLAN`."""
+    settings = config.stash[SETTINGS]
+    if settings.shards is None:
+        return
+    tests = set(settings.share.tests if settings.share else ())
+    changed = tests - {item.nodeid for item in items}
+    if changed:
+        raise pytest.UsageError(
+            f"{min(changed)} was dealt out and is not there now: the tests have changed since; submit them anew"
+        )
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in tests])
+    items[:] = [item for item in items if item.nodeid in tests]
+
+
+def wait_for_earlier(config: pytest.Config) -> None:
+    """Before a later wave, waits until it is seen how the earlier ones ended; a job that was lost never tells."""
+    settings = config.stash[SETTINGS]
+    if settings.shards is None or settings.share is None:
+        return
+    before = {share.name for share in settings.shards.shares if share.wave < settings.share.wave}
+    until = time.monotonic() + SEEN_AFTER
+    while before - _ended(config).keys() and time.monotonic() < until:
+        time.sleep(1)
+
+
+def deal_out(session: pytest.Session) -> None:
+    """Writes the file of shares, where that was asked for."""
+    settings = session.config.stash[SETTINGS]
+    if settings.deal is None:
+        return
+    number, file = settings.deal
+    nodeids = [item.nodeid for item in session.items]
+    plan, before = session.config.stash.get(PLAN, {}), history(session.config)
+    models = [plan[nodeid].cell.params.get("model", "") if nodeid in plan else "" for nodeid in nodeids]
+    known = {group_of(model): seconds for model, seconds in before.loads().items()}
+    dealt = shares(nodeids, arranged(nodeids, plan, before.seconds()), models, number, known)
+    Shards(settings.run, str(settings.results), dealt).write(file)
+
+
+def _ended(config: pytest.Config) -> dict[str, int]:
+    return config.stash[JOURNAL].so_far().shares(config.stash[SETTINGS].run)
+
+
+def take_status(session: pytest.Session) -> None:
+    """Who merges ends as the shares did: with a failure where one has failed."""
+    if session.config.stash[SETTINGS].merges and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        found = _ended(session.config).values()
+        session.testsfailed = sum(status == pytest.ExitCode.TESTS_FAILED for status in found)
+        session.exitstatus = min((status for status in found if status), default=pytest.ExitCode.OK)
+
+
+def tell_status(session: pytest.Session) -> None:
+    """Writes into the journal how a share ended."""
+    settings = session.config.stash[SETTINGS]
+    if settings.share is not None and not settings.is_worker and session.exitstatus in ENDED:
+        told = events.Share(settings.share.name, int(session.exitstatus))
+        session.config.stash[JOURNAL].write("", told)

@@ -1,4 +1,4 @@
-"""What is the run doing, and for how long still? One line below pytest's own output, on a real terminal alone."""
+"""The status line: what the run does, and for how long still, below pytest's own output, on a real terminal alone."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from lab.plugin.cells import EXPERIMENT
+from lab.plugin.knobs import EXPERIMENT
 from lab.plugin.options import SETTINGS
 from lab.subjects import operations
 
@@ -28,17 +27,19 @@ _NAMES = {
 }
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    config = session.config
+def on_terminal(config: pytest.Config) -> StatusLine | None:
+    """The line of this process; None where there is no terminal to draw on, or pytest is to be quiet."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if config.pluginmanager.is_blocked("lab-progress"):  # -p no:lab-progress
+        return None
     if config.stash[SETTINGS].is_worker or reporter is None or not reporter.isatty() or config.option.verbose <= -2:
-        return
+        return None
     if os.environ.get("TERM", "dumb") == "dumb" or os.environ.get("CI") or config.option.capture == "no":
-        return
-    config.pluginmanager.register(_Line(config, reporter), "lab-status-line")
+        return None
+    return StatusLine(config, reporter)
 
 
-class _Line:
+class StatusLine:
     """Draws from a thread of its own, so that it moves while a long pass does not."""
 
     def __init__(self, config: pytest.Config, reporter: Any) -> None:
@@ -57,35 +58,27 @@ class _Line:
 
     # What is known ------------------------------------------------------------------------------------
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.begin(len(session.items))
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        if not self.total:
-            self.begin(len(ids))
-
     def begin(self, total: int) -> None:
-        self.total, self.begun = total, time.monotonic()
+        """Tells how many tests there are; with several workers, the first that knows tells it."""
+        if not self.total:
+            self.total, self.begun = total, time.monotonic()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    def begin_test(self, item: pytest.Item) -> None:
         declared, callspec = item.stash.get(EXPERIMENT, None), getattr(item, "callspec", None)
         self.cell_begun = time.monotonic()
         self.cell = item.name if declared is None else f"{declared.id}[{callspec.id}]" if callspec else declared.id
 
-    def pytest_runtest_logfinish(self) -> None:
+    def end_test(self) -> None:
         self.done, self.cell, self.ticked = self.done + 1, "", time.monotonic()
 
-    def pytest_enter_pdb(self) -> None:
+    def pause(self) -> None:
         self.paused = True
         self.draw("")
 
-    def pytest_leave_pdb(self) -> None:
+    def go_on(self) -> None:
         self.paused = False
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def end(self) -> None:
         self.ended.set()
         self.thread.join()
         self.draw("")
