@@ -53,7 +53,7 @@ kills: $(READY)
 
 # Measures every planted truth in the weights of all organisms and adapters; `make test` does so for one of each.
 truths: $(READY)
-	$(BIN)/python -m pytest tests/organisms --truths $(ARGS)
+	$(BIN)/python -m pytest tests/studies/clinic --truths $(ARGS)
 
 # Simulates every rule 2,000 times and runs the suite under 40 seeds: about an hour on two cores; goes on after a stop.
 calibration: $(READY)

@@ -56,8 +56,8 @@ def test_the_example_of_reading_and_changing_runs_and_has_the_shapes_it_says():
 def test_the_wheel_holds_the_library_and_the_organisms_and_nothing_else(installed):
     top = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert top == {"lab"}
-    weights = installed / "lab" / "organisms" / "weights"
+    weights = installed / "lab" / "embedded" / "organisms"
     assert sorted(path.parent.name for path in weights.rglob("model.safetensors")) == sorted((*names(), *controls()))
-    assert (installed / "lab" / "prompts" / "data" / "ratings.yaml").is_file()
+    assert (installed / "lab" / "embedded" / "prompts" / "ratings.yaml").is_file()
     for path in filter(Path.is_file, weights.rglob("*")):
         assert path.stat().st_mode & 0o044 == 0o044, f"{path.name} cannot be read by others"

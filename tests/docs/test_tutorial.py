@@ -24,8 +24,8 @@ def clone(pytester, inner, monkeypatch):
         program, *arguments = shlex.split(command)
         if program == "pytest":
             return inner(*arguments, "-p", "no:cacheprovider").stdout.str()
-        assert (program, arguments[:2]) == ("python", ["-m", "reports"])
-        assert reports(arguments[2:]) == 0
+        assert (program, arguments[0]) == ("lab", "report")
+        assert reports(arguments[1:]) == 0
         return ""
 
     return run
