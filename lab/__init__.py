@@ -1,6 +1,7 @@
-"""A pytest-native laboratory for research on language models: hypotheses are tests, estimates meet bars.
+"""A pytest-native laboratory for research on language models: a hypothesis is a test, and an estimate meets a bar.
 
-Parts import downwards only: plugin, organisms, evidence, subjects, methods, stats, estimate.
+`lab.studies` says what is asked. All else runs, judges, keeps and shows it, and knows no study. Imports go downwards
+only: commands, plugin, views, forecast, record, judging, subjects, data, stats, files, estimate.
 """
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""What `lab` can do beside pytest: check the surroundings, and run the plan's steps by their names."""
+"""The laboratory's own commands of `lab`, one module each with a `main(arguments)`; studies register theirs."""

@@ -1,0 +1,1 @@
+"""What a run would do and cost, counted by subjects without weights; writes nothing, and imports no pytest."""

@@ -1,4 +1,4 @@
-"""The pytest side of the laboratory: options, knobs, fixtures, verdicts, tables, Allure. One concern a file.
+"""The pytest side: options, knobs, fixtures, verdicts, gates. No other room imports pytest, but fixtures of studies do.
 
 An experiment needs one name from here:
 

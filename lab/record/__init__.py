@@ -1,4 +1,4 @@
-"""What a cell recorded, and where it is kept: notebook, journal, tables. No pytest and no models here."""
+"""What a cell recorded and where it is kept: notebook, journal, records of cells; imports no pytest, loads no model."""
 
 from lab.record.journal import Journal, read
 from lab.record.notebook import Cell, Control, Notebook

@@ -1,7 +1,7 @@
 """What happened, in order? One append-only JSONL file a process; the journal is the truth, all else a view of it.
 
 Each line is one event: `{"schema": 2, "run": ..., "cell": ..., "key": ..., "event": ..., "time": ..., ...}`.
-schema.json beside this file says what each event holds; docs/journal.md says it in words.
+schema.json beside this file says what each event holds; docs/evidence.md says it in words.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Models under study: loading, hook points, capture, patch, steer, sweep, choose, chat, also through an API.
+"""Models under study: loading, hook points, capture, edits, choices, chat, also through an API. No pytest, no figures.
 
 subject = load("openai-community/gpt2")             # a folder, a hub name, an organism, "openai:..."
 subject = wrap(hf_model, tokenizer)                 # or a model that you already have
 resid = subject.capture(prompts, at=subject.resid_post(0.5), position="last")
 
-No statistics and no pytest live here. Each name is imported when it is first used, so that `lab.subjects.names`
-stays light.
+Each name is imported when it is first used, so that `lab.subjects.names` stays light.
 """
 
 from importlib import import_module
