@@ -81,7 +81,7 @@ def test_a_job_that_is_lost_is_named_and_what_it_left_is_gone_on_with(suite, cap
     said = capfd.readouterr().err.splitlines()
     assert re.fullmatch(r"shard 0, wave 0, did not end: \S+_log.out says why", said[-2])
     assert not Path("results/summary_table.md").exists()
-    again = re.fullmatch(r"nothing is merged; python -m lab (submit --resume \S+ --local) goes on", said[-1])
+    again = re.fullmatch(r"nothing is merged; lab (submit --resume \S+ --local) goes on", said[-1])
     assert main(again[1].split()) == 1
     assert "2A1[a]" in Path("results/summary_table.md").read_text()
     items = [(event["cell"], event["item"]) for event in journals() if event["event"] == "item"]

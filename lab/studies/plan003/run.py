@@ -13,7 +13,7 @@ from lab.studies.plan003.steps import FOLDERS, PLAN, PlanError, steps
 
 def main(arguments: list[str]) -> int:
     """`lab run [--plan FILE] STEP [flags] [-- pytest options]`."""
-    plan, told = PLAN, shlex.join(["python", "-m", "lab", "run", *arguments])
+    plan, told = PLAN, shlex.join(["lab", "run", *arguments])
     if arguments[:1] == ["--plan"] and len(arguments) > 1:
         plan, arguments = Path(arguments[1]), arguments[2:]
     try:

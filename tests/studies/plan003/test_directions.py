@@ -17,7 +17,7 @@ from lab.commands.report import main
 )
 def test_a_direction_has_its_own_tables_beside_those_of_all(results, letter, experiments):
     results.premortems().second_phase()
-    assert main(["tables", "--direction", letter, "--results", str(results.folder)]) == 0
+    assert main(["direction", letter, "tables", "--results", str(results.folder)]) == 0
     told = json.loads((results.folder / f"phase_3{letter.lower()}" / "statistics.json").read_text())
     assert {cell["experiment"] for cell in told} == experiments
     assert not (results.folder / "statistics.json").exists()
@@ -26,5 +26,5 @@ def test_a_direction_has_its_own_tables_beside_those_of_all(results, letter, exp
 def test_a_direction_that_did_not_run_is_one_line(results, capsys):
     results._premortem("PM2", ("one",), 0.8, "20260101-000000-aaaa", None)
     with pytest.raises(SystemExit):
-        main(["tables", "--direction", "C", "--results", str(results.folder)])
+        main(["direction", "C", "tables", "--results", str(results.folder)])
     assert "nothing of direction C has run: PM3, 2C1, 2C2, 2C3, 2C4" in capsys.readouterr().err

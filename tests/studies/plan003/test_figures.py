@@ -147,6 +147,6 @@ def test_the_ablation_has_every_cell_with_its_bar(results):
 def test_reports_run_without_torch(results):
     results._premortem("PM3", ("one",), 0.9, RUN, None)
     called = f"r.main(['figures', '--results', {str(results.folder)!r}])"
-    code = f"import sys, reports.__main__ as r; {called}; print('torch' in sys.modules)"
+    code = f"import sys, lab.commands.report as r; {called}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False", done.stderr

@@ -105,7 +105,7 @@ def test_a_new_plan_names_the_old_one(aborted, tmp_path, capsys):
         (["pivot"], "write pivot OPTION --output NEW_FOLDER"),
         (["pivot", "sideways", "--output", "new"], "there is no pivot 'sideways'; choose one of scale-up"),
         (["pivot", "stop", "--output", "."], "holds a plan already"),
-        (["figures", "stop"], "figures takes no 'stop'"),
+        (["figures", "stop"], "unrecognized arguments: stop"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(aborted, monkeypatch, capsys, arguments, said):

@@ -160,7 +160,7 @@ def test_the_plans_own_commands_for_reports_find_the_runs_and_are_echoed(plan, t
         asked = ["run", "--plan", str(plan), name, "--results_dir", "results/experiments", option, where]
         assert main(asked) == 0
         told = (tmp_path / "results" / log).read_text()
-        assert told.startswith(f"$ python -m lab {' '.join(asked)}\n")
+        assert told.startswith(f"$ lab {' '.join(asked)}\n")
     assert json.loads((tmp_path / "results" / "own.json").read_text())[0]["experiment"] == "SHOWN"
     assert not (tmp_path / "results" / "figures" / "figures").exists()
     assert not (tmp_path / "results" / "experiments" / "experiments").exists()
@@ -171,8 +171,8 @@ def test_figures_and_statistics_are_steps_too(plan, tmp_path):
     for name, flags in (("generate_figures", []), ("compute_statistics", ["--output", "elsewhere.json"])):
         given = SHIPPED[name].parser().parse_args(["--results_dir", "results", *flags])
         command = SHIPPED[name].arguments(given)
-        assert command[:1] == ["reports"]
-        assert reports(command[1:]) == 0
+        assert command[:2] == ["lab", "report"]
+        assert reports(command[2:]) == 0
     assert json.loads((tmp_path / "elsewhere.json").read_text())[0]["experiment"] == "SHOWN"
 
 
@@ -224,7 +224,7 @@ def test_what_does_not_exist_is_named_with_what_does(plan, tmp_path, capsys):
     assert main(["run", "--plan", str(tmp_path / "none.yaml"), "x"]) == 2
     assert "there is no" in capsys.readouterr().err
     assert main(["fly"]) == 2
-    assert "there are check, run" in capsys.readouterr().err
+    assert "there are check, report" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -295,5 +295,5 @@ def test_a_check_that_is_not_ok_ends_the_plan_before_its_first_step(tmp_path, re
     make = ["make", "-C", str(ROOT), "plan", f"BIN={python.parent}", f"READY={tmp_path}/ready"]
     done = subprocess.run(make, capture_output=True, text=True)
     calls = [line.split()[1] for line in (tmp_path / "calls").read_text().splitlines()]
-    assert calls == (["lab", "pytest", "reports"] if ready else ["lab"])
+    assert calls == (["lab", "pytest", "lab"] if ready else ["lab"])
     assert (done.returncode == 0) == ready
