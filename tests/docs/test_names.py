@@ -10,9 +10,10 @@ from lab.commands.report import REPORTS, STATISTICS
 from lab.study import merged
 from lab.views import parts
 from tests.docs.pages import PAGES, ROOT
+from tests.named import functions
 
 FOLDERS = "benchmarks|docs|fixtures|hypotheses|lab|reports|tests"
-FILE = re.compile(rf"(?<![\w./@-])((?:{FOLDERS})/[\w./-]*)")
+FILE = re.compile(rf"(?<![\w./@-])((?:{FOLDERS})/[\w./-]*)(?:::(\w+))?")
 MODULE = re.compile(r"(?<![\w./])lab((?:\.[a-z_]\w*)+)")
 COMMAND = re.compile(r"(?<![\w./-])lab (report )?([a-z][\w-]*)(?=[ `\n]|$)")
 """Of `lab` in code; placeholders as NAME and flags are left out."""
@@ -42,11 +43,11 @@ def code(text):
 
 
 def lost(text):
-    """What a text names that is not there: files by their path in the project, modules and what they define."""
+    """What a text names that is not there: files by their path in the project, tests, modules and what they define."""
     for found in FILE.finditer(text):
-        name = found[1].rstrip(".").partition("::")[0]
-        if not (ROOT / name).exists():
-            yield name
+        name = found[1].rstrip(".")
+        if not (ROOT / name).exists() or (found[2] and found[2] not in functions(name)):
+            yield found[0].rstrip(".")
     for found in MODULE.finditer(text):
         if not defined(found[1].split(".")[1:]):
             yield found[0]
@@ -94,6 +95,7 @@ def test_docstrings_name_what_is_there():
     [
         ("`lab/methods/probing.py` and lab/stats/", ["lab/methods/probing.py"]),
         ("see tests/test_house.py::test_no_pickle_anywhere.", []),
+        ("tests/test_house.py::test_pickles", ["tests/test_house.py::test_pickles"]),
         ("lab.methods.probing, lab.stats.intervals.wilson, lab.stats.intervals.wilsson", ["lab.methods.probing", "lab.stats.intervals.wilsson"]),
         ("`lab.subjects.load(name)` and lab.record", []),
     ],
