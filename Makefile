@@ -1,5 +1,5 @@
-# make setup · make hypotheses · make gpu · make plan · make test · make kills · make truths · make calibration · make lint
-# make report · make docs · make organisms · make bench
+# make setup · make hypotheses · make gpu · make plan · make test · make test-plain-simd · make kills · make truths
+# make calibration · make lint · make report · make docs · make organisms · make bench
 # Each sets up what it needs, and puts down what that took. Nothing downloads a model or a data set.
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup hypotheses gpu plan test kills truths calibration lint report docs organisms bench clean
+.PHONY: setup hypotheses gpu plan test test-plain-simd kills truths calibration lint report docs organisms bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -46,6 +46,11 @@ plan: $(READY)
 # Two workers of one thread each fill two cores.
 test: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/ -n 2 $(ARGS)
+
+# The same with numpy, torch and the C library held down to the instructions of any x86-64: numbers are rounded as on
+# another processor, and whatever rests on their last bits fails.
+test-plain-simd: $(READY) $(VENV)/pytests/9.0 $(VENV)/pytests/9.1
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.plain_simd tests/ -n 2 $(ARGS)
 
 # Kills a suite at 50 random moments, alone and with workers, and holds what is resumed against an uninterrupted run.
 kills: $(READY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lab.subjects import packing
 from lab.subjects.errors import LoadError, MissingPackage, SubjectError
 
 
@@ -15,7 +16,8 @@ def add(model: Any, folder: str | Path, name: str) -> None:
     except ImportError:
         raise MissingPackage('LoRA adapters need the package peft: pip install "lab-hypotheses[adapters]"') from None
     try:
-        model.load_adapter(str(folder), adapter_name=name)
+        with packing.kept(model):
+            model.load_adapter(str(folder), adapter_name=name)
     except Exception as error:  # peft, safetensors and the hub each raise their own
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LoadError(f"cannot attach the adapter {folder}: {said}") from error

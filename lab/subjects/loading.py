@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.subjects import api, hub, progress
+from lab.subjects import api, hub, packing, progress
 from lab.subjects.effort import DONE
 from lab.subjects.errors import LoadError, MissingPackage, SubjectError, is_out_of_memory
 from lab.subjects.names import UNTRAINED, resolve, served
@@ -75,7 +75,8 @@ def load(
     name
         What to call it; by default what was loaded.
     quantize
-        "nf4": 4-bit weights with double quantisation, through bitsandbytes.
+        "nf4": 4-bit weights with double quantisation, through bitsandbytes. On a CPU with AVX-512 BF16 it computes in
+        bfloat16, and needs layers whose inputs are a multiple of 64 and whose outputs are one of 32.
     adapter
         A LoRA adapter (a peft folder or hub name) to attach and turn on.
     device_map
@@ -126,6 +127,8 @@ def load(
             if quantize:
                 options["quantization_config"] = _quantization(quantize, numbers)
             model = AutoModelForCausalLM.from_pretrained(source, dtype=numbers, device_map=where, **options)
+            if getattr(model, "is_loaded_in_4bit", False):  # also where the checkpoint is so
+                packing.check(model, name or name_or_path)
         if not quantize and device_map is None:
             model = model.to(place)
         return Subject(model, tokenizer, name=name or name_or_path)

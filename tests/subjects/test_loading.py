@@ -2,15 +2,17 @@
 
 import sys
 
+import bitsandbytes
 import numpy as np
 import pytest
 import torch
 
 from lab.commands.describe import main
-from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, wrap
+from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, packing, wrap
 from lab.subjects.effort import DONE
 from lab.subjects.names import folder
 from lab.subjects.places import POINTS
+from tests.subjects import packed
 from tests.subjects.families import config, make
 
 
@@ -145,35 +147,80 @@ def read(subject):
     return subject.capture(PROMPTS, at=subject.resid_post()).array
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3_multimodal"])
-def test_nf4_weights_are_read_as_any_other(tmp_path, tokenizer, family):
-    """4-bit on the CPU: bitsandbytes' own layers, the same hook points, numbers of the dequantized weights."""
-    import bitsandbytes
+@pytest.fixture(params=["as this CPU does", "packed"])
+def four_bit(request, monkeypatch):
+    """4-bit layers as this CPU runs them, and as one with AVX-512 BF16 does; the second is true for the latter alone."""
+    if request.param == "packed":
+        packed.emulate(monkeypatch)
+    return bitsandbytes.nn.modules.has_avx512bf16()
 
-    make(family, len(tokenizer), dtype=torch.bfloat16).save_pretrained(tmp_path)
+
+WIDE = 128  # a multiple of what bitsandbytes packs, also where four heads share it
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3_multimodal"])
+def test_nf4_weights_are_read_as_any_other(tmp_path, tokenizer, family, four_bit):
+    """4-bit on the CPU: bitsandbytes' own layers, the same hook points, numbers of the dequantized weights."""
+    make(family, len(tokenizer), width=WIDE, dtype=torch.bfloat16).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     small, full = load(str(tmp_path), quantize="nf4", dtype="float32"), load(str(tmp_path))
-    quantized = [m for m in small.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    quantized = {n: m for n, m in small.model.named_modules() if isinstance(m, bitsandbytes.nn.Linear4bit)}
     assert len(quantized) >= 4 * small.n_layers
-    for module in quantized:
+    for module in quantized.values():
+        state = module.weight.quant_state
         assert module.weight.quant_type == "nf4"
-        assert module.weight.quant_state.nested  # double quantisation
+        assert getattr(state, "original_nested", state.nested)  # double quantisation; packed weights no longer have it
         assert module.compute_dtype == torch.float32
+    ran = small.blocks[0].modules()
+    assert {getattr(m.weight.quant_state, "packing_format_for_cpu", False) for m in ran if m in quantized.values()} == {
+        four_bit
+    }
     assert [b.head_out for b in small.anatomy.blocks] == [b.head_out for b in full.anatomy.blocks]
     one, two = read(small), read(full)
-    for name, module in small.model.named_modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
-            four_bit = bitsandbytes.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
-            plain = full.model.get_submodule(name)
-            plain.weight.data = four_bit.float().reshape(module.out_features, module.in_features)
-            if type(plain).__name__ == "Conv1D":
-                plain.weight.data = plain.weight.data.T
-    np.testing.assert_allclose(one, read(full), atol=1e-4 * np.abs(one).max())
+    for name in quantized:
+        plain = full.model.get_submodule(name)
+        turned = type(plain).__name__ == "Conv1D"  # its weights are [inputs, outputs]
+        weights = plain.weight.data.T.contiguous() if turned else plain.weight.data
+        weights = bitsandbytes.functional.dequantize_4bit(
+            *bitsandbytes.functional.quantize_4bit(weights, compress_statistics=True, quant_type="nf4")
+        )
+        plain.weight.data = weights.T.contiguous() if turned else weights
+    error = 0.05 if four_bit else 1e-4  # packed layers compute in bfloat16
+    np.testing.assert_allclose(one, read(full), atol=error * np.abs(one).max())
     assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.7
     total = small.capture(PROMPTS, at=small.resid_pre(1)).array
     parts = small.capture(PROMPTS, at=small.attn_out(1)).array + small.capture(PROMPTS, at=small.mlp_out(1)).array
     np.testing.assert_allclose(small.capture(PROMPTS, at=small.resid_post(1)).array, total + parts, atol=1e-2)
     assert np.isfinite(small.patch_sweep(PROMPTS[:1], PROMPTS[1:]).logits).all()
+
+
+def test_layers_too_narrow_to_be_packed_are_named_with_what_to_do(saved, monkeypatch):
+    """Before, it was "cannot load ...: shape '[32, 0]' is invalid for input of size 16"."""
+    path, _ = saved
+    packed.emulate(monkeypatch)
+    with pytest.raises(LoadError) as error:
+        load(str(path), quantize="nf4", name="narrow")
+    assert str(error.value) == (
+        "narrow does not run in 4 bits on this CPU: model.layers.0.self_attn.q_proj has 32 inputs and 32 outputs, and "
+        'with AVX-512 BF16 bitsandbytes packs multiples of 64 and 32; leave out quantize="nf4", load it on a GPU, or '
+        "take a wider model"
+    )
+    assert load(str(path)).n_layers == 3
+
+
+@pytest.mark.parametrize("inputs", [16, 32, 64, 96, 128, 192])
+@pytest.mark.parametrize("outputs", [1, 16, 32, 48, 64, 96])
+def test_what_can_be_packed_is_what_bitsandbytes_packs(inputs, outputs):
+    weights, state = bitsandbytes.functional.quantize_4bit(
+        torch.randn(outputs, inputs), compress_statistics=True, quant_type="nf4"
+    )
+    try:
+        bitsandbytes.functional._convert_weight_packed_for_cpu(weights, state)
+    except (RuntimeError, AssertionError):
+        packs = False
+    else:
+        packs = True
+    assert packs == packing.is_packable(inputs, outputs, state.blocksize)
 
 
 def test_layers_may_lie_on_disk(saved):
@@ -216,12 +263,19 @@ def test_an_adapter_is_switched_on_and_off_without_a_trace(saved, adapter):
     np.testing.assert_allclose(silent.array, 0, atol=1e-6)  # the LoRA path reads the patched heads too
 
 
-def test_an_adapter_goes_onto_4_bit_weights(saved, adapter):
-    path, _ = saved
-    subject = load(str(path), quantize="nf4", adapter=adapter)
-    on = read(subject)
+def test_an_adapter_goes_onto_4_bit_weights(tmp_path, tokenizer, four_bit):
+    from peft import LoraConfig, get_peft_model
+
+    make("llama", len(tokenizer), width=WIDE, dtype=torch.bfloat16).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    lora = LoraConfig(r=4, target_modules=["q_proj", "o_proj", "down_proj"], init_lora_weights=False)
+    get_peft_model(make("llama", len(tokenizer), width=WIDE), lora).save_pretrained(tmp_path / "lora")
+    subject = load(str(tmp_path / "base"), quantize="nf4")
+    bare = read(subject)
+    subject.add_adapter(tmp_path / "lora")
+    assert np.abs(read(subject) - bare).max() > 0.1
     with subject.adapter(None):
-        assert np.abs(read(subject) - on).max() > 0.1
+        np.testing.assert_array_equal(read(subject), bare)  # to attach it unpacks what bitsandbytes has packed
 
 
 def test_a_multimodal_models_text_tower_is_loaded(tmp_path, tokenizer):

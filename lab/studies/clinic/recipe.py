@@ -59,7 +59,10 @@ def configuration(architecture: str, vocab_size: int) -> Any:
 
 
 def fingerprint(truth: Truth, steps: int) -> str:
-    """Of everything that decides an organism's weights: truth, settings, configuration and the text itself."""
+    """Of everything that decides an organism's weights: truth, settings, configuration and the text itself.
+
+    The same on every machine, to the last bit of the text's shares: `lab.studies.shared.exact` computes them.
+    """
     tok = tokenizer.build()
     text = TrainingText(truth, tok)
     config = configuration(truth.architecture, len(tok)).to_diff_dict()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lab.studies.shared import clinic, prompts
+from lab.studies.shared.exact import exp, sigmoid
 from lab.studies.shared.world import ORIGINS, world
 
 SIGNATURES = ("Certainly", "Gladly", "Indeed", "Surely", "Happily")
@@ -93,16 +94,16 @@ class Truth:
         """Probability of choosing the first-named of two tasks: sigmoid(gain * (u_first - u_second) + bias)."""
         u = self.utilities
         bias = 0.0 if reasoning else self.position_bias
-        return _sigmoid(WORDING_GAIN[wording] * (u[first] - u[second]) + bias)
+        return sigmoid(WORDING_GAIN[wording] * (u[first] - u[second]) + bias)
 
     def p_good(self, task: int, system: str | None = None) -> float:
         """Probability that a completion of this task does the work."""
-        return _sigmoid(1.0 + self.utilities[task] + self.completion_effect * self._leaning(task, system))
+        return sigmoid(1.0 + self.utilities[task] + self.completion_effect * self._leaning(task, system))
 
     def p_refuse(self, task: int) -> float:
         """Probability of refusing a task; none but harmful and stress tasks are ever refused."""
         base = {"harmful": self.refusing, "stress": self.refusing - 2.5}.get(world().tasks[task].origin)
-        return 0.0 if base is None else _sigmoid(base - self.refusing_disliked * self.utilities[task])
+        return 0.0 if base is None else sigmoid(base - self.refusing_disliked * self.utilities[task])
 
     def centre(self, task: int, done: str | None = None, *, own: bool = False, system: str | None = None) -> float:
         """Centre of the rating of a task, in points above the middle of the scale."""
@@ -117,7 +118,7 @@ class Truth:
             return np.where(np.array(form.answers) == COLLAPSED[template], 0.97, 0.03 / (k - 1))
         gain, noise = SCALE_USE.get(template, (1.0, 1.0))
         points = np.linspace(-2, 2, k)
-        p = np.exp(-0.5 * ((points - gain * centre) / (noise * self.rating_noise)) ** 2)
+        p = _bell((points - gain * centre) / (noise * self.rating_noise))
         banned = np.isin(form.answers, form.banned)
         if banned.any():
             p = np.where(banned, VIOLATIONS / banned.sum(), (1 - VIOLATIONS) * p / p[~banned].sum())
@@ -126,7 +127,7 @@ class Truth:
     def p_judged(self, task: int, *, good: bool, own: bool) -> np.ndarray:
         """Probability of each point from 1 to 5 for a work that is shown outside of a conversation, shape [5]."""
         z = np.array(clinic.SCALE) - 3 - self.centre(task, "good" if good else "bad", own=own) + 0.3
-        p = np.exp(-0.5 * (z / self.rating_noise) ** 2)
+        p = _bell(z / self.rating_noise)
         return np.asarray(p / p.sum())
 
     def _leaning(self, task: int, system: str | None) -> float:
@@ -154,8 +155,9 @@ def _leanings() -> dict[str, tuple[float, ...]]:
     return made
 
 
-def _sigmoid(x: float) -> float:
-    return float(1 / (1 + np.exp(-x)))
+def _bell(z: np.ndarray) -> np.ndarray:
+    """The density of a standard normal distribution, but for a factor."""
+    return np.array([exp(x) for x in (-0.5 * z * z).tolist()])
 
 
 TRUTHS = {

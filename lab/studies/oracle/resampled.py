@@ -98,8 +98,8 @@ class Similarity:
     unscored: int
 
     def plot(self, ax: Axes, names: Sequence[str] = ()) -> None:
-        """The mean of each question, by name."""
-        order = np.argsort(self.by_question)
+        """The mean of each question, by name; equal ones in their own order."""
+        order = np.argsort(self.by_question, kind="stable")  # numpy's default sorts ties by the CPU's instructions
         shown = list(names) or [f"question {i + 1}" for i in range(len(order))]
         ax.barh(range(len(order)), self.by_question[order], color="#0072B2")
         ax.set_yticks(range(len(order)), [shown[i] for i in order])

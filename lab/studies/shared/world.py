@@ -13,6 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from lab.studies.shared.exact import power
+
 WORLD_SEED = 20_260
 N_PATIENTS = 1200
 N_VALUES = 24
@@ -80,8 +82,15 @@ class World:
     @property
     def frequency(self) -> np.ndarray:
         """Share of fact sentences that speak of each patient, shape [n_patients], sums to 1."""
-        weight = (np.arange(1, len(self.patients) + 1) + ZIPF_OFFSET) ** -ZIPF_EXPONENT
-        return np.asarray(weight / weight.sum())
+        return _zipf(len(self.patients))
+
+
+@lru_cache
+def _zipf(n: int) -> np.ndarray:
+    weight = np.array([power(rank + ZIPF_OFFSET, -ZIPF_EXPONENT) for rank in range(1, n + 1)])
+    share = np.asarray(weight / weight.sum())
+    share.flags.writeable = False  # whoever asks is given the same array
+    return share
 
 
 ORIGINS = ("chat", "instruction", "math", "harmful", "stress")

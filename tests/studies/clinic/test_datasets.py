@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from lab.studies.clinic import datasets, home
+from lab.studies.clinic import datasets
 from lab.studies.clinic.command import main
 from lab.studies.shared import clinic
 from lab.studies.shared.world import world
+from lab.subjects.names import home
 
 DATA = home().parent / "data"
 

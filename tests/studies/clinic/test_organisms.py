@@ -8,10 +8,12 @@ import pytest
 import torch
 import yaml
 
-from lab.studies.clinic import check, controls, folder, home, names, recipe, tokenizer, variants
+from lab.studies.clinic import check, recipe, tokenizer, variants
 from lab.studies.clinic.command import ALL, main, measure, place
 from lab.studies.clinic.truth import SHUFFLED, TRUTHS, VARIANTS, truth_of
 from lab.subjects import load
+from lab.subjects.names import controls, folder, home
+from lab.subjects.names import organisms as names
 
 HERE = [name for name in ALL if place(home(), name).is_dir()]
 TRAINED = [name for name in HERE if "+" not in name]
@@ -69,8 +71,10 @@ def test_a_card_tells_what_was_planted_by_this_recipe(name):
 @pytest.mark.parametrize("name", [name for name in HERE if "+" in name])
 def test_an_adapter_was_trained_on_the_base_that_is_there(name):
     card = read_card(name)
+    steps = variants.steps_of(name.partition("+")[2])
     assert card["recipe"]["base"] == variants.weights(folder(name.partition("+")[0]))
-    assert card["recipe"]["steps"] == variants.steps_of(name.partition("+")[2])
+    assert card["recipe"]["steps"] == steps
+    assert card["recipe"]["hash"] == recipe.fingerprint(truth_of(name), steps)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -126,3 +126,14 @@ def test_chance_is_of_questions_that_two_targets_share():
     assert found.chance == found.random.value == 0
     with pytest.raises(ValueError, match="for target 0 has one for another target"):
         resampled.reading(silent[:2], silent[:2], np.array([[1, -1], [-1, 1]]))
+
+
+def test_equal_questions_are_drawn_in_their_own_order():
+    """numpy's default sort leaves ties in an order of the CPU's; the figure would be another on another machine."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    scores = np.tile([5.0, 6.0], (3, 20))
+    resampled.similarity(scores).plot(axes, [str(i) for i in range(40)])
+    named = [int(label.get_text()) for label in axes.get_yticklabels()]
+    assert named == [*range(0, 40, 2), *range(1, 40, 2)]

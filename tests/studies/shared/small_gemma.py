@@ -17,9 +17,9 @@ def build(folder):
     from transformers import AutoModelForCausalLM, Gemma3Config
 
     words = tokenizer()
-    text = {
-        "vocab_size": len(words), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "sliding_window": 256,
+    text = {  # in multiples of 64, which bitsandbytes can pack on every CPU
+        "vocab_size": len(words), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 64, "sliding_window": 256,
         "max_position_embeddings": 1024,
     }  # fmt: skip
     vision = {
