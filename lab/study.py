@@ -66,6 +66,8 @@ class Study:
         How written answers are read again: a function of raw rows and a judge, by the column that these rows have.
     headlines
         Experiments that the table of a run lists together, by id: if one ran, the others have a row as well.
+    card
+        A function of a cell's knobs that gives the `lab.views.cards.Fields` which its card tells.
     data
         Data sets that come with the study: a file in the folder of embedded data, by name as "STUDY/SCHEMA".
     critical
@@ -83,6 +85,7 @@ class Study:
     reports: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
     headlines: Mapping[str, Headline] = field(default_factory=dict)
+    card: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     critical: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()

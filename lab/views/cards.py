@@ -12,12 +12,14 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lab.files.whole import write_whole
 from lab.record.tables import CellRecord
+from lab.study import named, studies
 
 CARD, RESULTS, CONFIG_JSON, CONFIG_YAML = "EXPERIMENT.md", "results.json", "config.json", "config.yaml"
 FAILED = "_FAILED"
@@ -48,26 +50,42 @@ def variant(name: str, adapter: str | None = None) -> str | None:
     return size[0].lower() if size else None
 
 
-def variants(knobs: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The variants among an experiment's knobs, each with what it takes from the others filled in."""
-    base = {"dataset": "dataset", "prompt": "prompt", "samples": "n_samples", "seed": "sample_seed"}
-    found = []
-    for given in knobs.get("variants") or ():
-        name, *settings = str(given).split()
-        own = dict(setting.partition("=")[::2] for setting in settings)
-        own = {knob: value for knob, value in own.items() if value not in ("", "base", "default")}
-        filled = {shown: own.get(knob, own.get(shown, str(knobs.get(knob)))) for shown, knob in base.items()}
-        others = {knob: value for knob, value in own.items() if knob not in {*base.values(), "samples", "seed"}}
-        found.append({"name": name, **{k: v if v != "None" else "default" for k, v in filled.items()}, **others})
-    return found
+@dataclass(frozen=True)
+class Fields:
+    """What a study tells of a cell's knobs on its card.
+
+    Attributes
+    ----------
+    summary
+        The configuration in a few words: fields by name.
+    variants
+        What the cell compares, each with its name and its settings.
+    folder
+        Words that stand behind the model in the name of the cell's folder.
+    results
+        More keys of results.json.
+    """
+
+    summary: Mapping[str, str] = field(default_factory=dict)
+    variants: Sequence[Mapping[str, str]] = ()
+    folder: Sequence[str] = ()
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fields(knobs: Mapping[str, Any]) -> Fields:
+    """What all studies tell of a cell's knobs."""
+    told = [named(study.card)(knobs) for study in studies() if study.card]
+    return Fields(
+        {name: text for each in told for name, text in each.summary.items()},
+        [variant for each in told for variant in each.variants],
+        [word for each in told for word in each.folder],
+        {name: value for each in told for name, value in each.results.items()},
+    )
 
 
 def folder_name(started: datetime, experiment: str, model: str, knobs: Mapping[str, Any], others: Sequence[str]) -> str:
-    """DATE/TIME_EXPERIMENT_MODEL_..., with the variants' names where there are some, else prompt and data set."""
-    named = [one["name"] for one in variants(knobs)]
-    middle = [str(knobs.get("output_format", ""))]
-    ends = (named[:1], named[1:2]) if named else ([str(knobs.get("prompt", ""))], [str(knobs.get("dataset", ""))])
-    parts = [experiment, safe_name(model), *ends[0], *middle, *ends[1], *others]
+    """DATE/TIME_EXPERIMENT_MODEL_..., with the words that studies have for its knobs."""
+    parts = [experiment, safe_name(model), *fields(knobs).folder, *others]
     name = "_".join(re.sub(r"[^\w.=,-]+", "-", part) for part in parts if part)
     return f"{started:%Y-%m-%d}/{started:%H%M%S}_{name[:160]}"
 
@@ -115,9 +133,9 @@ def card(record: CellRecord, *, running: bool = False) -> str:
     if record.answers:
         lines += ["", "## Answers", *_answers(record)]
     lines += ["", "## Configuration", "", *(f"**{name}:** {value}  " for name, value in summary(record).items())]
-    if told := variants(record.knobs):
+    if told := fields(record.knobs).variants:
         lines += ["", "**Variants:**"]
-        lines += [f"- {one.pop('name')}: " + ", ".join(f"{k}={v}" for k, v in one.items()) for one in told]
+        lines += [f"- {one['name']}: " + ", ".join(f"{k}={v}" for k, v in one.items() if k != "name") for one in told]
     lines += ["", "<details>", "<summary>Full Configuration (YAML)</summary>", "", "```yaml"]
     lines += [as_yaml(record.config) + "```", "</details>", "", "## Reproduce", "", "```bash", record.reproduce, "```"]
     if not running:
@@ -128,25 +146,13 @@ def card(record: CellRecord, *, running: bool = False) -> str:
 def title(record: CellRecord) -> str:
     """The experiment's title, with the names of its variants where it has some."""
     name = record.title or record.experiment
-    named = " vs ".join(one["name"] for one in variants(record.knobs))
-    return f"{name}: {named}" if named else name
+    compared = " vs ".join(one["name"] for one in fields(record.knobs).variants)
+    return f"{name}: {compared}" if compared else name
 
 
 def summary(record: CellRecord) -> dict[str, str]:
-    """The configuration in a few words: what the experiment has knobs for."""
-    knobs, shown = record.knobs, {}
-    if "prompt" in knobs:
-        shown["Prompt Strategy"] = str(knobs["prompt"]).capitalize()
-    if "answer_first" in knobs or "contrarian" in knobs:
-        mode = "Answer-First" if knobs.get("answer_first") else "Contrarian" if knobs.get("contrarian") else "Standard"
-        shown["Reasoning Mode"] = mode
-    if "few_shot" in knobs:
-        shown["Few-Shot Examples"] = "Yes" if knobs["few_shot"] else "No (zero-shot)"
-    if "output_format" in knobs:
-        form = str(knobs["output_format"])
-        shown["Output Format"] = form.capitalize() if form in ("plain", "markdown") else form.upper()
-    if "dataset" in knobs:
-        shown["Dataset"] = str(knobs["dataset"])
+    """The configuration in a few words."""
+    shown = dict(fields(record.knobs).summary)
     for model in record.config.get("models", [])[:1]:
         ignored = record.config.get("experiment", {}).get("ignored", {})
         shown["Generation"] = _generation(model.get("generation", {}), ignored)
@@ -235,7 +241,7 @@ def outcome(record: CellRecord) -> dict[str, Any]:
         },
         "experiment": record.experiment,
         "model": record.subject,
-        "prompt_strategy": record.knobs.get("prompt"),
+        **fields(record.knobs).results,
         "verdict": record.shown_verdict,
         "reason": record.reason,
         "metrics": {

@@ -13,6 +13,7 @@ import yaml
 
 import lab.record
 from lab.record import gather, read
+from lab.studies.activations import card_fields
 from lab.views import card, cards
 from lab.views.cards import safe_name
 
@@ -267,7 +268,7 @@ def test_names_of_models_are_safe():
 def test_a_variant_is_listed_with_what_it_takes_from_the_others():
     knobs = {"variants": ["one dataset=base prompt=default", "two prompt=mcq output_format=json seed=7"],
              "dataset": "clinic/mmlu", "prompt": "radiology", "n_samples": 30, "sample_seed": None}  # fmt: skip
-    assert cards.variants(knobs) == [
+    assert card_fields.variants(knobs) == [
         {"name": "one", "dataset": "clinic/mmlu", "prompt": "radiology", "samples": "30", "seed": "default"},
         {
             "name": "two",
