@@ -2,4 +2,8 @@
 
 from pathlib import Path
 
-pytest_plugins = [f"fixtures.{path.stem}" for path in sorted(Path(__file__).parent.glob("fixtures/[a-z]*.py"))]
+
+def pytest_configure(config):
+    """After the plugin has brought the studies' fixtures, so that one of the same name here goes before theirs."""
+    for path in sorted(Path(__file__).parent.glob("fixtures/[a-z]*.py")):
+        config.pluginmanager.import_plugin(f"fixtures.{path.stem}")

@@ -137,8 +137,9 @@ def merged(place: str) -> dict[str, Any]:
 
 
 def default_models() -> tuple[str, ...]:
-    """Names of the subjects that are studied where a run names none."""
-    return tuple(name for study in studies() if study.models for name in named(study.models)())
+    """Names of the subjects that are studied where a run names none: a project's own choice, else the packages'."""
+    own = [study for study in _REGISTERED.values() if study.models]
+    return tuple(name for study in own or studies() if study.models for name in named(study.models)())
 
 
 def compared() -> Iterator[str]:

@@ -10,6 +10,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.installed import Installed, build
+
 pytest_plugins = ["pytester"]
 
 settings.register_profile("lab", deadline=None)  # a first call imports scipy
@@ -69,6 +71,12 @@ def once(tmp_path_factory):
         return folder
 
     return made
+
+
+@pytest.fixture(scope="session")
+def installed(once):
+    """A fresh venv with the wheel."""
+    return Installed(once("wheel", build) / "venv")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Is everything here that the plan needs? One line each: OK with what was found, or what to do."""
+"""lab check: what a run needs of this machine, a line each: OK with what was found, or what to do."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-_INSTALL = "pip install -c constraints.txt -e"
 NEEDED = {
-    **dict.fromkeys(("torch", "transformers", "sklearn", "scipy", "matplotlib"), f"{_INSTALL} ."),
-    "datasets": f"{_INSTALL} '.[data]'",
+    **{name: f"pip install {name}" for name in ("torch", "transformers", "scipy", "matplotlib")},
+    "sklearn": "pip install scikit-learn",
+    "datasets": 'pip install "lab-hypotheses[data]"',
 }
 """Packages by the name they are imported under, and how each comes here."""
-OPTIONAL = {"pingouin": f"a second opinion on statistics comes with {_INSTALL} '.[stats]'"}
+OPTIONAL = {"pingouin": 'a second opinion on statistics comes with pip install "lab-hypotheses[stats]"'}
 """Packages that nothing waits for."""
 OK = "OK"
 

@@ -1,4 +1,7 @@
-"""What changed between two runs? Verdicts, estimates side by side with the interval of their difference, settings."""
+"""lab compare A B: what changed between two runs.
+
+Verdicts, estimates side by side with the interval of their difference, and settings.
+"""
 
 from __future__ import annotations
 

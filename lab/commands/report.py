@@ -14,10 +14,11 @@ from lab.record.tables import statistics, summary_table
 from lab.study import merged, named
 from lab.views import parts
 from lab.views.record import Missing, load
+from lab.views.section import as_markdown, sections
 
 REPORTS = {
     "allure": "lab.views.allure_results:main",
-    "card": "lab.views.card:main",
+    "card": "lab.views.cards:main",
     "html": "lab.views.html:main",
     "log": "lab.views.log:main",
     "page": "lab.views.page:main",
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     except (Missing, OSError) as error:
         parser.error(str(error))
     if parts.TABLES in chosen:
-        print(summary_table(list(record.cells)), end="")
+        print(summary_table(list(record.cells)) + as_markdown(sections(record)), end="")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Runs hypotheses as several jobs of a Slurm cluster, or of this machine; the tables are those of one run.
+"""lab submit: runs hypotheses as several jobs of a Slurm cluster, or of this machine; the tables are those of one run.
 
 submitit submits them, and requeues what was preempted or ran out of time. How the work is shared out stands in
 `lab.plugin.shards`; each job is an ordinary run of pytest on its share, and a last one merges.
@@ -130,7 +130,7 @@ def parameters(given: Sequence[str], local: bool) -> dict[str, Any]:
     Raises SubmitError for what is no --NAME VALUE.
     """
     if not _installed():
-        raise SubmitError("submitit is missing: pip install -c constraints.txt -e '.[cluster]'")
+        raise SubmitError('submitit is missing: pip install "lab-hypotheses[cluster]"')
     from submitit import AutoExecutor
 
     found: dict[str, Any] = {"timeout_min": WEEK if local else MINUTES}

@@ -1,10 +1,10 @@
-"""The folders of files that come with the library: in a checkout where it has them, else inside the package."""
+"""The folders of files that come with the library: inside the installed package, in a clone beside it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_CHECKOUT = {
+_CLONE = {
     "organisms": "fixtures/organisms",
     "prompts": "fixtures/prompts",
     "data": "fixtures/data",
@@ -16,5 +16,5 @@ _CHECKOUT = {
 def folder(kind: str) -> Path:
     """The folder of the `organisms`, `prompts`, `data`, `hypotheses` or report `templates`."""
     package = Path(__file__).resolve().parents[1]
-    checkout = package.parent / _CHECKOUT[kind]
-    return checkout if checkout.is_dir() else package / "embedded" / kind
+    installed = package / "embedded" / kind
+    return installed if installed.is_dir() else package.parent / _CLONE[kind]

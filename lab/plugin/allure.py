@@ -19,7 +19,8 @@ from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
 from lab.record import gather
 from lab.views.allure import header, write_allure
-from lab.views.shown import Shown, beside, keep, shown
+from lab.views.record import Missing
+from lab.views.shown import Shown, as_json, beside, keep, shown
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: the journal has the verdict by then
@@ -38,16 +39,8 @@ def pytest_runtest_makereport(
     their = listener.allure_logger.get_test(listener._cache.pop(item.nodeid))
     listener.allure_logger.drop_test(their.uuid)
     with suppress(OSError):  # the end of the session writes it again, and says what hinders it
-        keep(_folder(item.config), Shown(beside(ours.result, _plain(their)), ours.files))
+        keep(_folder(item.config), Shown(beside(ours.result, as_json(their)), ours.files))
     return report
-
-
-def _plain(their: Any) -> dict[str, Any]:
-    """What a test's own code and pytest's capture put into allure-pytest's result of it, as JSON."""
-    from attr import asdict
-
-    told = asdict(their, filter=lambda _, value: value or value is False)
-    return {part: told[part] for part in ("attachments", "links", "labels", "steps") if part in told}
 
 
 def _folder(config: pytest.Config) -> Path:
@@ -61,6 +54,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if cells and not settings.is_worker and _folder(session.config).is_dir():
         try:
             write_allure(_folder(session.config), settings.results, cells)
-        except OSError as error:
-            told = f"Allure's results cannot be written: {error}; free the disk and run `lab report allure`"
+        except (OSError, Missing) as error:
+            told = f"Allure's results cannot be written: {error}; mend that, and run `lab report allure`"
             warnings.warn(told, stacklevel=1)

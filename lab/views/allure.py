@@ -1,11 +1,10 @@
-"""What does Allure need beside single results? Categories, environment, history, numbers over time, configuration.
+"""What Allure needs beside single results: categories, environment, history, numbers over time, configuration.
 
 All of it is made from the journal and the registry, so a folder that is written again holds the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -13,13 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from allure_commons.utils import md5
+
 from lab.files.whole import write_whole
 from lab.record.registry import RunRecord, register
 from lab.record.tables import CellRecord
-from lab.views.shown import CATEGORIES, STATUS, keep, shown
+from lab.views.shown import STATUS, keep, shown
+from lab.views.templates import settings
 
-CONFIGURATION, HISTORY = "allurerc.json", "history.jsonl"
-_NAME = "Hypotheses"
+CONFIGURATION, CATEGORIES, HISTORY = "allurerc.json", "categories.json", "history.jsonl"
 METRICS = "numbers-perf.json"
 """Allure 3 reads numbers from any file whose name ends so."""
 MOST_RUNS = 30
@@ -58,7 +59,7 @@ def write_allure(folder: Path, results: Path, cells: Iterable[CellRecord]) -> No
     points = [point(run, here) for run in runs[: last + 1]]
     before = [one for one in points if one["testResults"]][-MOST_RUNS:]
     texts = {
-        "categories.json": json.dumps(CATEGORIES, indent=1),
+        CATEGORIES: json.dumps(settings(CATEGORIES), indent=1),
         "environment.properties": environment(headers, cells),
         METRICS: json.dumps(metrics(cells), indent=1),
         HISTORY: "\n".join(map(json.dumps, before)),
@@ -71,15 +72,12 @@ def write_allure(folder: Path, results: Path, cells: Iterable[CellRecord]) -> No
 
 
 def configuration(folder: Path) -> dict[str, Any]:
-    """Of Allure 3: one file that opens from disk, grouped by phase and hypothesis, with our categories and history."""
-    awesome: dict[str, Any] = {"singleFile": True, "reportLanguage": "en", "groupBy": ["epic", "feature"]}
-    awesome |= {"theme": "light", "stepTreeExpansion": "expand_failed_only"}
-    return {
-        "name": _NAME,
-        "categories": {"rules": CATEGORIES},
+    """Of Allure 3: that of `reports/`, with our categories, and the history that is written into this folder."""
+    own: dict[str, Any] = settings(CONFIGURATION)
+    return own | {
+        "categories": {"rules": settings(CATEGORIES)},
         "historyPath": str((folder / HISTORY).absolute()),
         "appendHistory": False,  # the journal knows every run; a report that is made twice adds none
-        "plugins": {"awesome": {"options": awesome}},
     }
 
 
@@ -128,10 +126,9 @@ def point(run: RunRecord, here: Container[tuple[str, str]] = ()) -> dict[str, An
     at = _milliseconds(run.begun)
     results: dict[str, dict[str, Any]] = {}
     for name, cell in cells.items():
-        case = hashlib.md5(hashlib.md5(name.encode()).hexdigest().encode()).hexdigest()  # Allure's id of a test case,
-        key = f"{case}.{hashlib.md5(b'').hexdigest()}"  # and its history id, where no parameter counts
+        key = f"{md5(md5(name))}.{md5('')}"  # Allure's id of a test case, and its history id, where no parameter counts
         status = STATUS[cell["verdict"]]
-        told = {"id": hashlib.md5(f"{run.run}/{name}".encode()).hexdigest(), "name": name, "fullName": name}
+        told = {"id": md5(f"{run.run}/{name}"), "name": name, "fullName": name}
         results[key] = {**told, "status": status, "start": at, "stop": at, "historyId": key, "url": "", "labels": []}
     numbers = {_key(name, measure): v for name, cell in cells.items() for measure, v in cell["measures"].items()}
     return {
@@ -154,7 +151,7 @@ def older(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         counts = Counter(result["status"] for result in results)
         trend.append({"buildOrder": order, "reportName": one["name"], "data": {**counts, "total": len(results)}})
         for result in results:
-            case = hashlib.md5(result["name"].encode()).hexdigest()
+            case = md5(result["name"])
             known = cells.setdefault(case, {"statistic": Counter(), "items": []})
             known["statistic"].update((result["status"], "total"))
             at = {"start": result["start"], "stop": result["stop"], "duration": result["stop"] - result["start"]}
@@ -171,7 +168,7 @@ def executor(headers: Mapping[str, Mapping[str, Any]], order: int) -> dict[str, 
         "type": "pytest",
         "buildName": newest,
         "buildOrder": order,
-        "reportName": _NAME,
+        "reportName": settings(CONFIGURATION).get("name", ""),
     }
 
 

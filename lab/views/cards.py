@@ -1,4 +1,4 @@
-"""What is a cell's experiment card? Title, status, questions and answers, configuration, reproduce command, results.
+"""A cell's experiment card: title, status, questions and answers, configuration, reproduce command, results.
 
 All is made from a cell's record, as the journal gives it: a card can be written while its cell runs, when it has
 ended, and again years later. Times are UTC.
@@ -6,6 +6,7 @@ ended, and again years later. Times are UTC.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.files.whole import write_whole
+from lab.record import gather, read
 from lab.record.tables import CellRecord
 from lab.study import named, studies
 
@@ -285,3 +287,25 @@ def configuration(record: CellRecord) -> dict[str, str]:
 def command(node: str, options: Sequence[str]) -> str:
     """The command that runs one cell anew, as a shell reads it."""
     return shlex.join(["pytest", node, *options])
+
+
+def main(arguments: list[str]) -> int:
+    """`lab report card`: makes the experiment cards of a run anew from its journal."""
+    parser = argparse.ArgumentParser(prog="lab report card", description=main.__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder (default: %(default)s)")
+    parser.add_argument("--run", help="the run, as the journal's files are named (default: every run)")
+    given = parser.parse_args(arguments)
+    folders = render(given.results, given.run)
+    if not folders:
+        parser.error(f"no cell of {given.run or 'any run'} in {given.results / 'journal'} has a card; see --results")
+    print(*folders, sep="\n")
+    return 0
+
+
+def render(results: Path, run: str | None = None) -> list[Path]:
+    """Writes the folders of all cells of a run, or of every run; a cell that was killed is told to have failed."""
+    runs = [run] if run else sorted({path.stem.rpartition("-")[0] for path in (results / "journal").glob("*.jsonl")})
+    cells = [
+        cell for name in runs for found in gather(read(results / "journal", name)) for cell in (*found.abandoned, found)
+    ]
+    return [write(results, cell) for cell in cells if cell.folder]

@@ -1,4 +1,4 @@
-"""What is different between two runs? Verdicts, estimates with the interval of their difference, and what was set."""
+"""Differences between two runs: verdicts, estimates with the interval of their difference, and what was set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a figure look, and how is it kept? One look for all, readable by the colour-blind, equal bytes each time."""
+"""How figures look and are kept: one look for all, readable by the colour-blind, equal bytes each time."""
 
 from __future__ import annotations
 

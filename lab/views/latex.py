@@ -1,4 +1,4 @@
-"""How does text become LaTeX, and LaTeX a PDF?"""
+"""Text as LaTeX, and LaTeX as a PDF."""
 
 from __future__ import annotations
 

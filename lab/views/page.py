@@ -22,6 +22,7 @@ from lab.record.tables import KNOWN, called, differing, families, over_seeds
 from lab.views.allure import header
 from lab.views.changes import Change
 from lab.views.record import Missing, Record, load
+from lab.views.section import sections
 from lab.views.shown import NUMBERS, numbers, plots
 from lab.views.templates import template
 
@@ -83,6 +84,7 @@ def contents(record: Record, folder: Path) -> dict[str, Any]:
         "families": [(f"{f.experiment}: {f.measure} {f.bar}", f.shown) for f in families(cells)],
         "seeds": [(one.cell, one.measure, one.shown, one.shown_verdicts) for one in over_seeds(cells)],
         "numbers": NUMBERS,
+        "own": sections(record),
     }
 
 

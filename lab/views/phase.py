@@ -1,4 +1,4 @@
-"""How are the figures and files of one phase written? Each from the journal, or a line that says what is missing."""
+"""Figures and files of one phase: each from the journal, or a line that says what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is there to report? The cells of a run, and every result that any run ever came to."""
+"""What reports speak of: the cells of a run, and every result that any run ever came to."""
 
 from __future__ import annotations
 

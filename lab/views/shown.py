@@ -1,4 +1,4 @@
-"""What does Allure show of a cell? One result in Allure's own format, from the cell's record and its run's header.
+"""What Allure shows of a cell: one result in Allure's own format, from the cell's record and its run's header.
 
 Status and category follow the verdict; controls and claims are steps; plots, numbers, configuration and the command
 that repeats the cell are attached. Nothing else is read, so that a killed worker's cell looks like any other.
@@ -7,7 +7,6 @@ that repeats the cell are attached. Nothing else is read, so that a killed worke
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -17,6 +16,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+from allure_commons import model2
+from allure_commons.types import AttachmentType, LinkType
+from allure_commons.utils import md5
+from attr import asdict
 
 from lab.files.whole import checksum_of, write_whole
 from lab.record.tables import KNOWN, NOT_REFUTED, CellRecord, entry, estimates
@@ -35,17 +39,11 @@ STATUS = {
 }
 """Allure's status by the verdict as it is shown."""
 REFUTED, INCONCLUSIVE, INVALID, INFRASTRUCTURE = "Refuted", "Inconclusive", "Invalid", "Infrastructure"
+"""Begin the messages of cells, by which the categories of `categories.json` know them."""
 _NOT_REFUTED = "Negative control not refuted"
-CATEGORIES = [
-    {"name": REFUTED, "matchedStatuses": ["failed"], "messageRegex": rf"^{REFUTED}: [\s\S]*$"},
-    {"name": _NOT_REFUTED, "matchedStatuses": ["failed", "unknown"], "messageRegex": rf"^{_NOT_REFUTED}: [\s\S]*$"},
-    {"name": INCONCLUSIVE, "matchedStatuses": ["unknown"], "messageRegex": rf"^{INCONCLUSIVE}: [\s\S]*$"},
-    {"name": INVALID, "matchedStatuses": ["broken"], "messageRegex": rf"^{INVALID}: [\s\S]*$"},
-    {"name": INFRASTRUCTURE, "matchedStatuses": ["broken"], "messageRegex": rf"^{INFRASTRUCTURE}: [\s\S]*$"},
-]
-"""As Allure 2 reads them from categories.json and Allure 3 from its configuration: a message belongs to one alone."""
 _OURS = ("INVALID: ", "ERROR: ")
 """Begin what is shown of a cell that this laboratory refused, and not something beneath it."""
+_FINISHED = "finished"
 NUMBERS = ("measure", "value", "interval", "bar", "verdict", "p", "n", "method")
 
 
@@ -72,40 +70,48 @@ def shown(record: CellRecord, header: Mapping[str, Any], results: Path) -> Shown
     uuid = str(uuid5(NAMESPACE_URL, f"{record.run}/{record.cell}/{record.started}"))
     began = int(datetime.fromisoformat(record.started).timestamp() * 1000)
     there, gone = plots(record, results)
-    attached: list[tuple[str, str, str, bytes]] = [
-        (name, "image/png", "png", path.read_bytes()) for name, path in there.items()
-    ]
-    attached.append(("numbers as a table", "text/csv", "csv", _csv(numbers(record)).encode()))
-    attached.append(("numbers", "application/json", "json", json.dumps(entry(record), indent=1).encode()))
+    files: dict[str, bytes] = {}
+    attached: list[model2.Attachment] = []
+
+    def attach(name: str, kind: AttachmentType, content: str | bytes) -> None:
+        file = model2.ATTACHMENT_PATTERN.format(prefix=f"{uuid}-{len(files)}", ext=kind.extension)
+        files[file] = content if isinstance(content, bytes) else content.encode()
+        attached.append(model2.Attachment(name, file, kind.mime_type))
+
+    for name, path in there.items():
+        attach(name, AttachmentType.PNG, path.read_bytes())
+    attach("numbers as a table", AttachmentType.CSV, _csv(numbers(record)))
+    attach("numbers", AttachmentType.JSON, json.dumps(entry(record), indent=1))
     if record.config:
-        attached.append(("configuration", "application/yaml", "yaml", as_yaml(record.config).encode()))
+        attach("configuration", AttachmentType.YAML, as_yaml(record.config))
     if record.reproduce:
-        attached.append(("reproduce", "text/plain", "txt", f"{record.reproduce}\n".encode()))
-    files = {f"{uuid}-{i}-attachment.{end}": content for i, (*_, end, content) in enumerate(attached)}
-    status = STATUS[record.shown_verdict]
-    node = str(record.config.get("test", ""))
-    result = {
-        "uuid": uuid,
-        "name": f"{record.cell}: {record.claim}",
-        "fullName": _full_name(node) or record.cell,
-        "historyId": _md5(record.cell),
-        "testCaseId": _md5(record.cell),  # Allure 3 makes its history id of this one and the parameters that count
-        "status": status,
-        "statusDetails": {"message": message(record), **({"trace": record.shown} if record.shown else {})},
-        "stage": "finished",
-        "description": _description(record, gone),
-        "labels": [{"name": name, "value": value} for name, value in _labels(record, header)],
-        "links": _links(record, header),
+        attach("reproduce", AttachmentType.TEXT, f"{record.reproduce}\n")
+    result = model2.TestResult(
+        uuid=uuid,
+        name=f"{record.cell}: {record.claim}",
+        fullName=_full_name(str(record.config.get("test", ""))) or record.cell,
+        historyId=md5(record.cell),
+        testCaseId=md5(record.cell),  # Allure 3 makes its history id of this one and the parameters that count
+        status=STATUS[record.shown_verdict],
+        statusDetails=model2.StatusDetails(message=message(record), trace=record.shown),
+        stage=_FINISHED,
+        description=_description(record, gone),
+        labels=[model2.Label(name, value) for name, value in _labels(record, header)],
+        links=_links(record, header),
         # The cell's own name tells it from others: no value here counts, so that a new knob ends no history.
-        "parameters": [{"name": n, "value": v, "excluded": True} for n, v in _parameters(record).items()],
-        "steps": _steps(record, began),
-        "attachments": [
-            {"name": name, "type": kind, "source": file} for (name, kind, *_), file in zip(attached, files, strict=True)
-        ],
-        "start": began,
-        "stop": began + round(1000 * record.seconds),
-    }
-    return Shown(result, files)
+        parameters=[model2.Parameter(name, value, excluded=True) for name, value in _parameters(record).items()],
+        steps=_steps(record, began),
+        attachments=attached,
+        start=began,
+        stop=began + round(1000 * record.seconds),
+    )
+    return Shown(as_json(result), files)
+
+
+def as_json(item: Any) -> dict[str, Any]:
+    """A model of `allure_commons` as its own writer puts it into a file."""
+    fields: dict[str, Any] = asdict(item, filter=lambda _, value: value or value is False)
+    return fields
 
 
 def plots(record: CellRecord, results: Path) -> tuple[dict[str, Path], list[str]]:
@@ -132,8 +138,9 @@ def beside(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]
     """Our result of a cell with what somebody else's has more: attachments, links, labels and steps by name."""
     merged = dict(ours)
     for part in ("attachments", "links", "labels", "steps"):
-        known = {_told(one) for one in ours[part]}
-        merged[part] = [*ours[part], *(one for one in theirs.get(part) or () if _told(one) not in known)]
+        own = ours.get(part, [])
+        known = {_told(one) for one in own}
+        merged[part] = [*own, *(one for one in theirs.get(part) or () if _told(one) not in known)]
     return merged
 
 
@@ -223,16 +230,17 @@ def _labels(record: CellRecord, header: Mapping[str, Any]) -> list[tuple[str, st
     return labels
 
 
-def _links(record: CellRecord, header: Mapping[str, Any]) -> list[dict[str, str]]:
+def _links(record: CellRecord, header: Mapping[str, Any]) -> list[model2.Link]:
     """The links that were configured for this experiment, with its id and phase in the places for them."""
-    told = {"{experiment}": record.experiment, "{phase}": record.phase}
-    found = []
-    for pattern, name, url in header.get("links") or ():
-        if fnmatchcase(record.experiment, pattern):
-            for place, value in told.items():
-                name, url = name.replace(place, value), url.replace(place, value)
-            found.append({"type": "link", "name": name, "url": url})
-    return found
+
+    def filled(text: str) -> str:
+        return text.replace("{experiment}", record.experiment).replace("{phase}", record.phase)
+
+    return [
+        model2.Link(LinkType.LINK, filled(url), filled(name))
+        for pattern, name, url in header.get("links") or ()
+        if fnmatchcase(record.experiment, pattern)
+    ]
 
 
 def _parameters(record: CellRecord) -> dict[str, str]:
@@ -246,15 +254,15 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _steps(record: CellRecord, at: int) -> list[dict[str, Any]]:
+def _steps(record: CellRecord, at: int) -> list[model2.TestStepResult]:
     """Controls and claims with what each came to; Allure takes a message beside them for an error."""
-    told = [(f"control: {c['name']}: {c['reason']}", c["outcome"]) for c in record.controls]
-    told += [
+    steps = [(f"control: {c['name']}: {c['reason']}", c["outcome"]) for c in record.controls]
+    steps += [
         (f"claim: {m.read.name} {c['claim']}: {c['reason']}", c["outcome"]) for m in record.measures for c in m.claims
     ]
     return [
-        {"name": name, "status": STATUS[outcome], "stage": "finished", "start": at, "stop": at}
-        for name, outcome in told
+        model2.TestStepResult(name=name, status=STATUS[outcome], stage=_FINISHED, start=at, stop=at)
+        for name, outcome in steps
     ]
 
 
@@ -262,7 +270,3 @@ def _full_name(node: str) -> str:
     """A node id as allure-pytest writes it, without parameters: "hypotheses.test_a#test_b"."""
     file, _, name = node.partition("[")[0].partition("::")
     return f"{file.removesuffix('.py').replace('/', '.')}#{name.replace('::', '.')}" if name else ""
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

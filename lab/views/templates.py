@@ -1,12 +1,17 @@
-"""Texts of the reports, as Jinja2 templates; their markers are << value >>, <% statement %> and <# remark #>."""
+"""Texts of the reports, as Jinja2 templates, and their configuration, as JSON; a user's own go before the library's.
+
+The markers of templates are << value >>, <% statement %> and <# remark #>.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lab.files.embedded import folder
+from lab.views.record import Missing
 
 LOCAL = Path("reports/templates")
 """A template that lies here, in the folder where the command runs, goes before the library's own of that name."""
@@ -40,3 +45,11 @@ def template(name: str, *, filters: Mapping[str, Callable[[Any], str]] | None = 
 def path(name: str) -> Path:
     """The file of a template or of what lies beside them: the local one, else the library's."""
     return LOCAL / name if (LOCAL / name).is_file() else folder("templates") / name
+
+
+def settings(name: str) -> Any:
+    """What NAME.json of the templates holds. Raises Missing where that is no JSON."""
+    try:
+        return json.loads(path(name).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Missing(f"{path(name)} is no JSON: {error}; mend it, or remove it") from None

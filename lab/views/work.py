@@ -1,4 +1,4 @@
-"""How long did the reports take? A line for each time that a part of them came to something new.
+"""How long reports took: a line for each time that a part of them came to something new.
 
 What is made again to the same bytes adds no line, so that reports which are made twice stay equal.
 """

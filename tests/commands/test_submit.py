@@ -172,7 +172,7 @@ def test_what_makes_no_sense_is_one_line_and_nothing_is_submitted(suite, asked, 
 def test_without_submitit_the_line_says_how_it_comes_here(suite, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     assert main(["submit", "--shards", "2", "--local", "--", "."]) == 2
-    assert "submitit is missing: pip install -c constraints.txt -e '.[cluster]'" in capsys.readouterr().err
+    assert 'submitit is missing: pip install "lab-hypotheses[cluster]"' in capsys.readouterr().err
 
 
 def test_a_parameter_that_nobody_knows_is_one_line(suite, capsys, monkeypatch):

@@ -27,6 +27,7 @@ LIKE = {
     r"pytest mine": "tests/docs/test_tutorial.py::test_the_tutorial_comes_to_what_it_says",
     r"pytest .*-k J1": "tests/plugin/test_judges.py::test_a_model_judges_its_failures_are_noted_and_a_second_run_asks_nothing",
     r"\S*lab check": "tests/studies/plan003/test_run.py::test_everything_needed_is_here_and_what_is_missing_is_named",
+    r"lab new": "tests/test_wheel.py::test_a_new_project_runs_and_is_reported",
     r"lab run --help": "tests/studies/plan003/test_run.py::test_every_step_of_the_plan_answers_help_and_names_tests_that_exist",
     r"lab run": "tests/studies/plan003/test_run.py::test_a_step_runs_with_the_plans_flags_and_leaves_a_log",
     r"lab submit": "tests/commands/test_submit.py::test_three_jobs_of_which_one_is_killed_and_one_preempted_say_what_one_machine_says",

@@ -14,7 +14,7 @@ import yaml
 import lab.record
 from lab.record import gather, read
 from lab.studies.activations import card_fields
-from lab.views import card, cards
+from lab.views import cards
 from lab.views.cards import safe_name
 
 SCHEMA = json.loads((Path(lab.record.__file__).parent / "results_schema.json").read_text())
@@ -213,7 +213,7 @@ def test_a_killed_cell_is_told_to_have_failed_when_its_card_is_made_from_the_jou
     (folder,) = (pytester.path / "results" / "experiments").glob("*/*")
     assert "**Status:** Running" in (folder / "EXPERIMENT.md").read_text()
     assert {"config.json", "config.yaml"} < {path.name for path in folder.iterdir()}
-    (made,) = card.render(pytester.path / "results")
+    (made,) = cards.render(pytester.path / "results")
     told = (made / "EXPERIMENT.md").read_text()
     assert "**Status:** Failed  \n**Error:** it never finished: its process ended" in told
     jsonschema.validate(json.loads((made / "results.json").read_text()), SCHEMA)
@@ -230,7 +230,7 @@ def test_a_cell_whose_workers_died_has_failed_on_its_card(pytester, inner):
 def test_a_card_made_from_the_journal_is_the_one_that_was_written(suite, pytester):
     suite()
     before = {path: {file.name: file.read_bytes() for file in path.iterdir()} for path in folders(pytester).values()}
-    assert set(card.render(pytester.path / "results")) == set(before)
+    assert set(cards.render(pytester.path / "results")) == set(before)
     assert before == {path: {file.name: file.read_bytes() for file in path.iterdir()} for path in before}
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from lab.commands.report import main
 from lab.record import gather, read
-from lab.views.allure import CONFIGURATION, HISTORY, METRICS, write_allure
+from lab.views.allure import CATEGORIES, CONFIGURATION, HISTORY, METRICS, write_allure
 from lab.views.allure_results import write
 from lab.views.record import Missing
-from lab.views.shown import CATEGORIES
+from lab.views.templates import settings
 from tests.views.conftest import Results, estimate
 
 FIRST, SECOND = "20260101-000000-aaaa", "20260102-000000-bbbb"
@@ -37,7 +37,9 @@ def category(one):
     """As both Allures find it: by status, and a regular expression of the whole message."""
     text = one["statusDetails"]["message"]
     return [
-        c["name"] for c in CATEGORIES if one["status"] in c["matchedStatuses"] and re.match(c["messageRegex"], text)
+        c["name"]
+        for c in settings(CATEGORIES)
+        if one["status"] in c["matchedStatuses"] and re.match(c["messageRegex"], text)
     ]
 
 
@@ -211,7 +213,23 @@ def test_the_environment_names_machine_gpu_versions_commit_models_and_runs(told,
         "models": "one, two, untrained:one, untrained:two",
     }  # fmt: skip
     rules = json.loads((tmp_path / "allure" / CONFIGURATION).read_text())["categories"]["rules"]
-    assert rules == json.loads((tmp_path / "allure" / "categories.json").read_text()) == CATEGORIES
+    assert rules == json.loads((tmp_path / "allure" / CATEGORIES).read_text()) == settings(CATEGORIES)
+
+
+def test_a_configuration_in_reports_goes_first_and_one_that_is_no_json_is_one_line(told, tmp_path, monkeypatch, capsys):
+    told.premortems()
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "reports" / "templates" / CONFIGURATION
+    own.parent.mkdir(parents=True)
+    own.write_text('{"name": "Mine"}')
+    write(told.folder, tmp_path / "allure")
+    made = json.loads((tmp_path / "allure" / CONFIGURATION).read_text())
+    assert (made["name"], "plugins" in made, len(made["categories"]["rules"])) == ("Mine", False, 5)
+    assert json.loads((tmp_path / "allure" / "executor.json").read_text())["reportName"] == "Mine"
+    own.write_text("{name: Mine}")
+    with pytest.raises(SystemExit):
+        main(["allure", "--results", str(told.folder)])
+    assert f"error: reports/templates/{CONFIGURATION} is no JSON: " in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(told, tmp_path, capsys):

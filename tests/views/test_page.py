@@ -7,6 +7,7 @@ import pytest
 
 from lab.commands.report import main
 from lab.views.page import write
+from tests.docs.pages import ROOT, blocks
 from tests.views.browser import CHROMIUM, MISSING, browser
 from tests.views.conftest import Results, estimate
 from tests.views.test_allure import FIRST, HEADER, SECOND
@@ -32,6 +33,12 @@ def told(once):
         )
 
     return once("two-runs", make)
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    """Where no module in ./reports adds a section."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_what_failed_is_told_in_the_same_form_as_what_held(told, tmp_path):
@@ -86,6 +93,64 @@ def test_nothing_is_fetched_text_is_escaped_and_the_pictures_of_the_markdown_are
     linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", markdown.read_text())
     assert len(linked) == 2
     assert all((tmp_path / "out" / path).resolve().is_file() for path in linked)
+
+
+SECTION = """
+from lab.views.section import Section
+
+def section(record):
+    rows = [{"cell": cell.cell, "n": cell.knobs["n"]} for cell in record.cells if not cell.negative and cell.plots]
+    return Section("Mine <here>", rows, "What I want to see.")
+"""
+
+
+def test_a_module_in_reports_adds_a_section_to_the_page_and_to_what_is_printed(told, tmp_path, capsys):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "mine.py").write_text(SECTION)
+    page, markdown = (path.read_text() for path in write(told, tmp_path / "out"))
+    assert "<h2>Mine &lt;here&gt;</h2>\n<p>What I want to see.</p>" in page
+    assert "<tr><td>HOLDS[one]</td><td>2</td></tr>" in page
+    expected = (
+        "## Mine <here>\n\nWhat I want to see.\n\n| cell | n |\n| --- | --- |\n| FAILS[one] | 2 |\n| HOLDS[one] | 2 |\n"
+    )
+    assert expected in markdown
+    assert main(["tables", "--results", str(told), "--output", str(tmp_path / "out")]) == 0
+    assert expected in capsys.readouterr().out
+
+
+def test_the_section_of_the_documentation_is_made(told, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (block,) = [block for block in blocks(ROOT / "docs" / "reports.md") if "def section" in block.text]
+    (tmp_path / "reports" / "slow.py").write_text(block.text)
+    assert "## What took longest\n\n| cell | seconds |\n| --- | --- |\n" in write(told, tmp_path / "out")[1].read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("def section(record):\n    return record.cell", "AttributeError: 'Record' object has no attribute 'cell'"),
+        ("def section(record) return 1", "SyntaxError: expected ':' (mine.py, line 1)"),
+        (
+            "def section(record):\n    return 1",
+            "TypeError: section(record) must give a lab.views.section.Section, not int",
+        ),
+    ],
+)
+def test_a_module_that_fails_is_one_line_and_the_page_is_written(code, line, told, tmp_path, capsys):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "mine.py").write_text(code)
+    page, _ = write(told, tmp_path / "out")
+    assert "Claims that held" in page.read_text()
+    assert capsys.readouterr().err == f"reports/mine.py adds no section: {line}\n"
+
+
+def test_this_suite_says_study_by_study_how_many_claims_held(told, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    markdown = write(told, tmp_path / "out")[1].read_text()
+    section = markdown.partition("## Study by study\n\n")[2].partition("\n\n")[0].splitlines()
+    assert section[0] == "| study | held | refuted | undecided | invalid | not run | negative controls refuted |"
+    assert section[2:] == ["| phase-fa | 0 | 1 | 0 | 0 | 0 | 0 of 0 |", "| phase-ho | 1 | 0 | 0 | 0 | 0 | 1 of 1 |",
+                           "| phase-lo | 0 | 0 | 0 | 1 | 0 | 0 of 0 |", "| phase-va | 0 | 0 | 1 | 0 | 0 | 0 of 0 |"]  # fmt: skip
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)

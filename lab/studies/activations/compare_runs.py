@@ -1,4 +1,7 @@
-"""lab report compare A B: how do mean activations of saved runs differ, layer by layer? Needs no model."""
+"""lab report compare A B: how mean activations differ between saved runs, layer by layer; no model is loaded.
+
+Verdicts and estimates of two runs are compared by `lab compare`.
+"""
 
 from __future__ import annotations
 

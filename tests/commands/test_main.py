@@ -1,0 +1,53 @@
+"""One command for all: each of its commands has a page of help, and the old ones say where they are now."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.__main__ import COMMANDS, main
+from lab.commands.report import REPORTS
+from lab.study import merged
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*COMMANDS, *merged("commands"), *(f"report {name}" for name in {**REPORTS, **merged("reports")})]
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_a_command_has_a_page_of_help_that_begins_with_its_name(command, capsys):
+    try:
+        status = main([*command.split(), "--help"])
+    except SystemExit as ended:
+        status = ended.code
+    told = capsys.readouterr()
+    assert (status, told.err) == (0, "")
+    assert re.match(rf"usage: lab {command}\b", told.out), told.out
+    assert len(told.out.splitlines()) > 4
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(re.search(rf"\b{name}\b", told) for name in (*COMMANDS, *merged("commands")))
+
+
+def test_an_unknown_command_is_one_line(capsys):
+    assert main(["astrology"]) == 2
+    assert re.fullmatch(r"lab: there is no command 'astrology'; there are check, report, .*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("reports", "lab report"),
+        ("lab.organisms", "lab organisms"),
+        ("lab.data", "lab data"),
+        ("lab.subjects describe", "lab describe"),
+    ],
+)
+def test_an_old_command_answers_with_the_new_one(old, new):
+    done = subprocess.run([sys.executable, "-m", *old.split()], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr == f"`python -m {old}` is now `{new}`; what followed it is the same\n"
