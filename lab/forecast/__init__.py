@@ -1,1 +1,1 @@
-"""What a run would do and cost, counted by subjects without weights; writes nothing, and imports no pytest."""
+"""What a run would do and cost, without a run: subjects that count what they are asked, and the plan in words."""

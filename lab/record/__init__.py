@@ -1,4 +1,7 @@
-"""What a cell recorded and where it is kept: notebook, journal, records of cells; imports no pytest, loads no model."""
+"""What a cell recorded and where it is kept: events, the one fold over them, notebook, store, resume, lock, registry.
+
+What is only rendered from the record is in `lab.views`; no pytest and no models here.
+"""
 
 from lab.record.journal import Journal, read
 from lab.record.notebook import Cell, Control, Notebook

@@ -1,10 +1,12 @@
-"""Models under study: loading, hook points, capture, edits, choices, chat, also through an API. No pytest, no figures.
+"""Models under study: loading, hook points, capture, patch, steer, sweep, choose, chat, also through an API.
 
 subject = load("openai-community/gpt2")             # a folder, a hub name, an organism, "openai:..."
 subject = wrap(hf_model, tokenizer)                 # or a model that you already have
 resid = subject.capture(prompts, at=subject.resid_post(0.5), position="last")
 
-Each name is imported when it is first used, so that `lab.subjects.names` stays light.
+What may live here is what loads, asks, reads or changes a model, and `cache/`, which keeps what one gave: no
+statistics of results, no judging, no pytest and no experiment. Each name is imported when it is first used, so that
+`lab.subjects.names` stays light.
 """
 
 from importlib import import_module

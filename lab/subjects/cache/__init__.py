@@ -1,1 +1,1 @@
-"""Replies of subjects, kept on disk by content: what was asked is not asked again. Knows subjects, and no pytest."""
+"""Results of subjects that outlive a process: entries on disk, and subjects that look there before they are asked."""
