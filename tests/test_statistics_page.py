@@ -3,12 +3,10 @@
 import importlib
 import json
 import re
-from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-LAB = ROOT / "lab"
-PAGE = (ROOT / "docs" / "statistics.md").read_text()
+LAB = Path(__file__).parents[1] / "lab"
+PAGE = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text()
 
 
 def example(name):
@@ -30,16 +28,13 @@ def named():
     return found
 
 
-@cache
-def home(name):
-    """The one module of this name among `lab.stats` and the studies."""
-    (path,) = [*LAB.glob(f"stats/{name}.py"), *LAB.glob(f"studies/*/{name}.py")]
-    return importlib.import_module(".".join(path.relative_to(LAB.parent).with_suffix("").parts))
-
-
 def test_every_function_that_is_named_is_there():
+    modules = {}
     for module, name in named():
-        assert hasattr(home(module), name), f"{module}.{name}"
+        if module not in modules:
+            [path] = [*LAB.glob(f"stats/{module}.py"), *LAB.glob(f"studies/*/{module}.py")]
+            modules[module] = importlib.import_module(".".join(path.relative_to(LAB.parent).with_suffix("").parts))
+        assert hasattr(modules[module], name), f"{module}.{name}"
     assert len(named()) > 40
 
 

@@ -1,7 +1,4 @@
-"""What a cell recorded and where it is kept: events, the one fold over them, notebook, store, resume, lock, registry.
-
-What is only rendered from the record is in `lab.views`; no pytest and no models here.
-"""
+"""What a cell recorded, and where it is kept: notebook, journal, tables. No pytest and no models here."""
 
 from lab.record.journal import Journal, read
 from lab.record.notebook import Cell, Control, Notebook
