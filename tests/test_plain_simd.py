@@ -66,7 +66,7 @@ def test_cells_and_what_is_cached_have_the_same_keys_on_every_processor(pytester
     list(both(lambda name: ["-m", "pytest", "test_cell.py", *options, name], pytester.path))
     keys, kept = [], []
     for results in (pytester.path / "ordinary", pytester.path / "plain"):
-        keys.append([event["determined_by"] for event in read(results / "journal") if event["event"] == "keyed"])
+        keys.append([line.event.determined_by for line in read(results / "journal") if line.kind == "keyed"])
         kept.append(sorted(path.name for path in (results / "cache").glob("??/*")))
     assert len(keys[0]) == 1
     assert len(kept[0]) >= 2

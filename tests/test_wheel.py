@@ -44,7 +44,7 @@ def heads(record):
     from lab.views.drawing import Drawing
 
     (cell,) = record.of("COIN")
-    share = cell.measures[0].read.value
+    share = cell.measures[0].estimate.value
     return Drawing(
         data={"heads": share},
         size=(3, 2),

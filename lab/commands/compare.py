@@ -44,11 +44,11 @@ def main(arguments: list[str]) -> int:
 def _run(name: str, results: Path) -> tuple[list[CellRecord], dict[str, Any]]:
     """The cells of a run, and its header. Raises ValueError where there is none."""
     from lab.record import gather, read
-    from lab.views.allure import header
+    from lab.record.journal import header, runs
 
     folder, run = (results, name) if "/" not in name else (Path(name).parent, Path(name).name)
     journal = folder / "journal"
-    known = sorted({path.stem.rpartition("-")[0] for path in journal.glob("*.jsonl")})
+    known = runs(journal)
     if run not in known:
         there = f"the last ones are {', '.join(known[-3:])}" if known else "it is empty; name the folder with --results"
         raise ValueError(f"no run {run} in {journal}; {there}")

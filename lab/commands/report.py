@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 from lab.files.whole import write_whole
-from lab.record.tables import statistics, summary_table
 from lab.study import merged, named
 from lab.views import parts
 from lab.views.record import Missing, load
 from lab.views.section import as_markdown, sections
+from lab.views.tables import statistics, summary_table
 
 REPORTS = {
     "allure": "lab.views.allure_results:main",

@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lab.plugin.devices import THREADS, cores, gpus
-from lab.plugin.shards import Shards, Share, ended, journal_stem
-from lab.record import read
+from lab.plugin.shards import Shards, Share, journal_stem
+from lab.record import Fold, read
 
 if TYPE_CHECKING:
     from submitit import Executor
@@ -186,7 +186,7 @@ def _submit(shards: Shards, file: Path, given: Namespace, asked: dict[str, Any])
 
 def _left(shards: Shards) -> list[list[Share]]:
     """The shares that did not end, and all of later waves, wave by wave: what those need may have been missing."""
-    done = ended(read(Path(shards.results) / "journal", shards.run))
+    done = Fold(read(Path(shards.results) / "journal", shards.run)).shares(shards.run)
     open_waves = [number for number, wave in enumerate(shards.waves) if any(s.name not in done for s in wave)]
     if not open_waves:
         return []
@@ -279,7 +279,7 @@ def _there(
 
 def _failed(shards: Shards, jobs: Sequence[tuple[Share, Submitted[int]]]) -> bool:
     """Says in a line which of the jobs did not come to their end."""
-    done = ended(read(Path(shards.results) / "journal", shards.run))
+    done = Fold(read(Path(shards.results) / "journal", shards.run)).shares(shards.run)
     failed = [(share, job) for share, job in jobs if share.name not in done]
     for share, job in failed:
         print(f"shard {share.shard}, wave {share.wave}, did not end: {job.paths.stdout} says why", file=sys.stderr)

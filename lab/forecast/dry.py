@@ -24,15 +24,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from lab.subjects import api, hub
+from lab.subjects import api, downloading
 from lab.subjects.architecture import Anatomy, Block, text_config
 from lab.subjects.effort import DONE
 from lab.subjects.errors import LoadError, Stop
-from lab.subjects.loading import locate
-from lab.subjects.names import UNTRAINED, resolve
-from lab.subjects.outline import Layer, Outline
-from lab.subjects.places import Site, features
-from lab.subjects.points import See
+from lab.subjects.hook_points import Layer, Outline, features
+from lab.subjects.hooks import Tap
+from lab.subjects.loading import located
 from lab.subjects.prompts import Prompt
 from lab.subjects.results import Choice
 from lab.subjects.running import Runner
@@ -60,9 +58,9 @@ def load(
         return _DrySpeaker(name, options)
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    source, own = locate(name), resolve(name)[1]
+    source, own, _ = located(name)
     if not Path(source).is_dir():
-        source = str(hub.fetch(source, revision, weights=False))
+        source = str(downloading.fetch(source, revision, weights=False))
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
         with torch.device("meta"):
@@ -72,7 +70,7 @@ def load(
         raise LoadError(f"{name} cannot be planned: {str(error).strip().partition(chr(10))[0]}") from error
     subject = DrySubject(model, tokenizer, name=name, place=place, outline=outline or outlined(model))
     DONE.loads += 1
-    if own is not None and not name.startswith(UNTRAINED):
+    if own is not None:
         subject.add_adapter(own, own.name)
     if adapter is not None:
         subject.add_adapter(adapter)
@@ -125,7 +123,7 @@ class DryRunner(Runner):
 
     def __init__(self, model: Any, tokenizer: Any, anatomy: Anatomy, name: str, place: str, outline: Outline) -> None:
         self._place, self._told = place, outline
-        self._taps: list[tuple[Site, int, See]] = []
+        self._taps: list[Tap] = []
         self._draw = torch.Generator().manual_seed(crc32(name.encode()))  # no two models write the same
         super().__init__(_Hollow(model, self._pass), tokenizer, anatomy, name)
 
@@ -141,7 +139,7 @@ class DryRunner(Runner):
         return self._place
 
     @contextmanager
-    def tapped(self, taps: Iterable[tuple[Site, int, See]]) -> Iterator[None]:
+    def tapped(self, taps: Iterable[Tap]) -> Iterator[None]:
         before, self._taps = self._taps, sorted(taps, key=lambda tap: tap[1])
         try:
             yield
@@ -217,10 +215,10 @@ class _DrySpeaker:
         self._subject = api.connect(name, **options)
         self._options: list[str] = []
         create = SimpleNamespace(create=self._answer)
-        self._subject._client = SimpleNamespace(  # type: ignore[assignment]
-            chat=SimpleNamespace(completions=SimpleNamespace(with_raw_response=create))
-        )
-        self._subject._cache.file = None
+        server: Any = self._subject._server
+        server.client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(with_raw_response=create)))
+        if server.cache is not None:
+            server.cache.mode = "read"
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._subject, attribute)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.estimate import Estimate, Verdict
+from lab.record.events import Event, Line
 from lab.record.notebook import Notebook
 
 
@@ -44,5 +45,5 @@ class ThrowawayNotebook(Notebook):
     def raw(self, name: str, rows: Any) -> Path:
         return self._results / name
 
-    def _write(self, event: str, **fields: Any) -> None:
-        self.events.append({"event": event, **fields})
+    def _write(self, event: Event) -> None:
+        self.events.append(Line("", self.cell.id, self.key, "", event))

@@ -18,7 +18,8 @@ from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
 from lab.record import gather
-from lab.views.allure import header, write_allure
+from lab.record.journal import header
+from lab.views.allure import write_allure
 from lab.views.record import Missing
 from lab.views.shown import Shown, as_json, beside, keep, shown
 

@@ -21,7 +21,7 @@ from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.summary import CELLS
 from lab.record import Notebook, gather
-from lab.subjects.names import API, MODEL_OPTIONS, SERVER_OPTIONS, resolve
+from lab.subjects.names import API, MODEL_OPTIONS, SERVER_OPTIONS, UNTRAINED, resolve
 from lab.views import cards
 
 _WRITTEN = pytest.StashKey[int]()
@@ -47,7 +47,7 @@ def begin(item: pytest.Item, notebook: Notebook) -> None:
     """Makes the cell's folder and writes what is known beforehand."""
     settings, cell = item.config.stash[SETTINGS], notebook.cell
     config = configuration(item, notebook)
-    at = datetime.fromisoformat(notebook.events[0]["time"])
+    at = datetime.fromisoformat(notebook.events[0].time)
     others = [f"{name}={value}" for name, value in cell.params.items() if name not in _MODELS]
     name = cards.folder_name(at, cell.experiment, cell.subject, cell.knobs, others)
     folder = _fresh(settings.results / "experiments" / name)
@@ -79,7 +79,7 @@ def _fresh(folder: Path) -> Path:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     notebook = item.stash.get(NOTEBOOK, None)
-    if notebook is None or notebook.events[-1]["event"] not in ("finished", "failed"):
+    if notebook is None or notebook.events[-1].kind not in ("finished", "failed"):
         return report
     if item.stash.get(_WRITTEN, 0) < len(notebook.events):
         item.stash[_WRITTEN] = len(notebook.events)
@@ -139,10 +139,11 @@ def _subject(name: str, settings: Settings, knobs: Mapping[str, Any]) -> dict[st
     has no such knob.
     """
     api = name.startswith(API)
-    full = name if api else resolve(name)[0]
+    origin = None if api else resolve(name)
+    full = name if origin is None else (UNTRAINED if origin.untrained else "") + origin.source
     loaded = {key: settings.load.get(key, _DEFAULTS.get(key)) for key in (SERVER_OPTIONS if api else MODEL_OPTIONS)}
     return {
-        "name": name if Path(full.removeprefix("untrained:")).is_absolute() else full,
+        "name": name if Path(full.removeprefix(UNTRAINED)).is_absolute() else full,
         "variant": cards.variant(name, loaded.get("adapter")),
         "generation": {knob: knobs.get(knob) for knob in GENERATION},
         "safe_name": cards.safe_name(name),

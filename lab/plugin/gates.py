@@ -9,15 +9,13 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from lab.plugin.cells import EXPERIMENT, usage_errors
-from lab.plugin.history import Outcome, outcomes
-from lab.plugin.notebook import NOTEBOOK, cell_of
+from lab.plugin.notebook import JOURNAL, NOTEBOOK, cell_of, history
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
-from lab.record import Cell, read
+from lab.record import Cell, CellRecord
 
 FORCED = "gate forced open"
 """Under this name a cell reports what would have closed its gate."""
-_EARLIER = pytest.StashKey[dict[str, Outcome]]()
 
 
 class Asked(Protocol):
@@ -120,7 +118,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     planned = plan.get(item.nodeid)
     if planned is None or not planned.needs or settings.plan:  # `lab.plugin.plan` asks for itself
         return
-    why = closed(item.config, planned, plan, outcomes(read(settings.results / "journal", settings.run)))
+    why = closed(item.config, planned, plan, item.config.stash[JOURNAL].so_far().outcomes())
     if why is None:
         return
     if not settings.force:
@@ -131,15 +129,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def closed(
-    config: pytest.Config, planned: Planned, plan: Mapping[str, Planned], ran: Mapping[str, Outcome]
+    config: pytest.Config, planned: Planned, plan: Mapping[str, Planned], ran: Mapping[str, CellRecord]
 ) -> str | None:
     """What keeps a cell's gate closed, or None. `ran` are the cells of this run that came to something."""
-    settings = config.stash[SETTINGS]
-    journal = settings.results / "journal"
-    if _EARLIER not in config.stash:
-        config.stash[_EARLIER] = outcomes(event for event in read(journal) if event["run"] != settings.run)
     here = {other.cell.id: other.cell for other in plan.values()}
-    earlier = config.stash[_EARLIER]
+    earlier = history(config).outcomes(but=config.stash[SETTINGS].run)
     asked: dict[str, Asked] = {**earlier, **here}
     asked |= ran
     for needed in planned.needs:
@@ -147,7 +141,7 @@ def closed(
         if not deciding:
             return f"{needed} did not run"
         for cell in deciding:
-            if not isinstance(cell, Outcome):
+            if not isinstance(cell, CellRecord):
                 return f"{cell.id} has not finished"
             if cell.verdict != "PASS":
                 return f"{cell.id} came to {cell.verdict}"

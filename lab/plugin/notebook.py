@@ -8,11 +8,11 @@ from lab.forecast.throwaway import ThrowawayNotebook
 from lab.plugin.cells import EXPERIMENT, KNOBS, NEGATIVE
 from lab.plugin.experiment import experiment_of
 from lab.plugin.options import SEED, SETTINGS, SWEEP
-from lab.record import Cell, Journal, Notebook, Past, machine
+from lab.record import Cell, Fold, Journal, Notebook, machine, read
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 JOURNAL = pytest.StashKey[Journal]()
-_PAST = pytest.StashKey[Past]()
+_HISTORY = pytest.StashKey[Fold]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,16 +83,17 @@ def open_notebook(item: pytest.Item) -> Notebook:
         )
     settings = item.config.stash[SETTINGS]
     kind = ThrowawayNotebook if settings.plan else Notebook
-    item.stash[NOTEBOOK] = kind(cell, item.config.stash[JOURNAL], settings.results, past(item.config))
+    past = history(item.config) if settings.replays else None
+    item.stash[NOTEBOOK] = kind(cell, item.config.stash[JOURNAL], settings.results, past)
     return item.stash[NOTEBOOK]
 
 
-def past(config: pytest.Config) -> Past:
-    """What earlier runs know, read once a process, and only where it is asked for."""
-    settings = config.stash[SETTINGS]
-    if _PAST not in config.stash:
-        config.stash[_PAST] = Past.of(settings.results / "journal") if settings.replays else Past()
-    return config.stash[_PAST]
+def history(config: pytest.Config) -> Fold:
+    """What the journals held when this process first asked; read once, and only where it is asked for."""
+    if _HISTORY not in config.stash:
+        # The end of the run says what cannot be read: `lab.record.registry.register`.
+        config.stash[_HISTORY] = Fold(read(config.stash[SETTINGS].results / "journal", quiet=True))
+    return config.stash[_HISTORY]
 
 
 @pytest.fixture

@@ -17,17 +17,16 @@ import pytest
 
 from lab.forecast.calls import Calls, Enough
 from lab.plugin.gates import PLAN, closed
-from lab.plugin.history import Outcome, seconds
 from lab.plugin.models import POOL, SubjectPool
-from lab.plugin.notebook import NOTEBOOK, cell_of
+from lab.plugin.notebook import NOTEBOOK, cell_of, history
 from lab.plugin.options import SETTINGS, Settings
-from lab.record import Cell, read
+from lab.record import Cell, CellRecord
 from lab.subjects.effort import DONE, Effort
 from lab.subjects.names import resolve
 
 if TYPE_CHECKING:
     from lab.forecast.planned import PlannedCache, PlannedSpeaker
-    from lab.subjects.outline import Outline
+    from lab.subjects.hook_points import Outline
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -95,7 +94,7 @@ class Planner:
         self.config, self.settings = config, config.stash[SETTINGS]
         self.rows: list[Row] = []
         self.others = 0
-        self.came: dict[str, Outcome] = {}
+        self.came: dict[str, CellRecord] = {}
         """What cells come to that nobody has to run, by id; of the others it is hoped that they PASS."""
         self.firsts: dict[Any, tuple[int, str]] = {}
         """How many calls the first of each kind of cell made, and what went wrong with it."""
@@ -218,7 +217,7 @@ class Planner:
         parts += [f"{passes} passes over {tokens} tokens"] if passes else []
         parts += [f"{requests} requests"] if requests else []
         parts += [f"{hits} result{'s' * (total.hits != 1)} in the cache by then"] if hits else []
-        took = seconds(read(self.settings.results / "journal"))
+        took = history(self.config).seconds()
         known = [took[row.cell.id] for row in todo if row.cell.id in took]
         lines = [", ".join(parts)]
         if known:
@@ -244,8 +243,9 @@ def _why(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def _outcome(cell: Cell, verdict: str) -> Outcome:
-    return Outcome(cell.id, cell.experiment, cell.params, cell.negative, verdict, None)
+def _outcome(cell: Cell, verdict: str) -> CellRecord:
+    told = {name: value for name, value in vars(cell).items() if name != "id"}
+    return CellRecord(cell.id, **told, verdict=verdict)
 
 
 def _outline(subject: PlannedSpeaker) -> Outline | None:
@@ -254,10 +254,9 @@ def _outline(subject: PlannedSpeaker) -> Outline | None:
 
 
 def _place(name: str) -> str:
-    source = resolve(name)[0].rpartition(":")[2] if not name.startswith("openai:") else ""
-    if not source:
+    if name.startswith("openai:"):
         return "a server"
-    folder = Path(source).expanduser()
+    folder = Path(resolve(name).source).expanduser()
     if not folder.is_dir():
         return "the hub"
     here = Path.cwd()

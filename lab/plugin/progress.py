@@ -14,7 +14,7 @@ import pytest
 
 from lab.plugin.cells import EXPERIMENT
 from lab.plugin.options import SETTINGS
-from lab.subjects import progress
+from lab.subjects import operations
 
 PAUSE = 0.1
 """Seconds between two drawings, at least."""
@@ -137,7 +137,7 @@ def _meter(now: float, cell_begun: float) -> str:
     """The operation under way with count, time and rate; where there is none, how long the cell has run."""
     from tqdm import tqdm
 
-    operation = progress.current()
+    operation = operations.current()
     if operation is None:
         return f"[{tqdm.format_interval(now - cell_begun)}]"
     form = "{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]" if operation.total else "[{elapsed}]"

@@ -14,9 +14,10 @@ from lab.estimate import Bar
 from lab.files.digest import digest
 from lab.files.plain import plain
 from lab.plugin.cells import EXPERIMENT, KNOBS
+from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
-from lab.record import Notebook, machine, read, registration
-from lab.record.registration import Registered
+from lab.record import Notebook, lock, machine
+from lab.record.lock import Registered
 
 _LOCK = pytest.StashKey[dict[str, Registered] | None]()
 
@@ -24,21 +25,21 @@ _LOCK = pytest.StashKey[dict[str, Registered] | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the lock. One that was changed by hand ends the run, unless it is about to be made anew."""
     settings = config.stash[SETTINGS]
-    path = config.rootpath / registration.LOCK
+    path = config.rootpath / lock.LOCK
     try:
-        config.stash[_LOCK] = None if settings.freeze else registration.read_lock(path)
-    except registration.BrokenLock as error:
+        config.stash[_LOCK] = None if settings.freeze else lock.read_lock(path)
+    except lock.BrokenLock as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def settle(item: pytest.Function, notebook: Notebook, data: Mapping[str, str]) -> None:
     """Under --lab-freeze, writes down what the cell claims and skips it; else says how it stands to the lock."""
-    lock = item.config.stash[_LOCK]
+    locked = item.config.stash[_LOCK]
     if item.config.stash[SETTINGS].freeze:
         notebook.registered(claims(item, notebook, data))
         pytest.skip("registered; --lab-freeze runs nothing")
-    if lock is not None:
-        notebook.registration(registration.compare(lock, notebook.cell.id, claims(item, notebook, data)))
+    if locked is not None:
+        notebook.registration(lock.compare(locked, notebook.cell.id, claims(item, notebook, data)))
 
 
 def claims(item: pytest.Function, notebook: Notebook, data: Mapping[str, str]) -> Registered:
@@ -85,15 +86,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     settings = session.config.stash[SETTINGS]
     if not settings.freeze or settings.is_worker:
         return
-    events = read(settings.results / "journal", settings.run)
-    cells = {e["cell"]: Registered(**e["registered"]) for e in events if e["event"] == "registered"}
+    starts = session.config.stash[JOURNAL].so_far().starts
+    cells = {start.cell: start.registered for start in starts if start.registered is not None}
     if cells:
         root = session.config.rootpath
-        registration.freeze(root / registration.LOCK, cells, machine.commit(root))
+        lock.freeze(root / lock.LOCK, cells, machine.commit(root))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    path = config.rootpath / registration.LOCK
+    path = config.rootpath / lock.LOCK
     if config.stash[SETTINGS].freeze and path.exists():
-        cells = registration.read_lock(path) or {}
+        cells = lock.read_lock(path) or {}
         terminalreporter.write_line(f"registered: {len(cells)} cells in {path.name}; commit it before you run them")

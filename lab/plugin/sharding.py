@@ -12,13 +12,12 @@ import pytest
 
 from lab.plugin.cells import usage_errors
 from lab.plugin.gates import PLAN
-from lab.plugin.history import loads
-from lab.plugin.notebook import JOURNAL
+from lab.plugin.notebook import JOURNAL, history
 from lab.plugin.options import SETTINGS
-from lab.plugin.shards import Shards, ended, shares
+from lab.plugin.shards import Shards, shares
 from lab.plugin.verdicts import EXIT_INCONCLUSIVE
 from lab.plugin.workers import arranged, group_of
-from lab.record import read
+from lab.record.events import Share
 
 SEEN_AFTER = 60.0
 """Seconds after which a network folder shows what another machine wrote: so long NFS keeps what is in a folder."""
@@ -73,16 +72,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     number, file = settings.deal
     nodeids = [item.nodeid for item in session.items]
-    plan, events = session.config.stash.get(PLAN, {}), list(read(settings.results / "journal"))
+    plan, before = session.config.stash.get(PLAN, {}), history(session.config)
     models = [plan[nodeid].cell.params.get("model", "") if nodeid in plan else "" for nodeid in nodeids]
-    known = {group_of(model): seconds for model, seconds in loads(events).items()}
-    dealt = shares(nodeids, arranged(nodeids, plan, events), models, number, known)
+    known = {group_of(model): seconds for model, seconds in before.loads().items()}
+    dealt = shares(nodeids, arranged(nodeids, plan, before.seconds()), models, number, known)
     Shards(settings.run, str(settings.results), dealt).write(file)
 
 
 def _ended(config: pytest.Config) -> dict[str, int]:
-    settings = config.stash[SETTINGS]
-    return ended(read(settings.results / "journal", settings.run))
+    return config.stash[JOURNAL].so_far().shares(config.stash[SETTINGS].run)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,7 +101,7 @@ class _Last:
         settings = session.config.stash[SETTINGS]
         if settings.share is not None and not settings.is_worker and session.exitstatus in ENDED:
             journal = session.config.stash[JOURNAL]
-            journal.write("", "share", name=settings.share.name, status=int(session.exitstatus))
+            journal.write("", Share(settings.share.name, int(session.exitstatus)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

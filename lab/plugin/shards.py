@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from lab.files.whole import write_whole
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds, tail
@@ -66,11 +65,6 @@ class Shards:
 def journal_stem(share: Share | None) -> str:
     """What the journals of a share's processes are called within the run; None is who merges."""
     return "merged" if share is None else f"shard{share.name}"
-
-
-def ended(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The exit status of every share of a run that came to its end, by its name."""
-    return {event["name"]: event["status"] for event in events if event["event"] == "share"}
 
 
 def deal(works: Sequence[Work], shards: int, loads: Mapping[str, float]) -> list[int]:

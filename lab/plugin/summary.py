@@ -1,4 +1,4 @@
-"""What did the run find? One table in the terminal, and the two files of `lab.record.tables`. On the controller."""
+"""What the run found: one table in the terminal, and the two files of `lab.views.tables`. On the controller."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 
 from lab.plugin.notebook import JOURNAL
 from lab.plugin.options import SETTINGS
-from lab.record import CellRecord, gather, read, write_tables
-from lab.record.registration import AS_REGISTERED, EXPLORATORY
+from lab.record import CellRecord, gather, read
+from lab.record.events import Ended
+from lab.record.fold import KNOWN, NOT_REFUTED, called
+from lab.record.lock import AS_REGISTERED, EXPLORATORY
 from lab.record.registry import register
-from lab.record.tables import KNOWN, NOT_REFUTED, called, families, over_seeds
+from lab.views.tables import families, over_seeds, write_tables
 
 CELLS = pytest.StashKey[list[CellRecord]]()
 _FAULT = pytest.StashKey[str]()
@@ -24,11 +26,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     settings = session.config.stash[SETTINGS]
     if settings.is_worker or settings.share is not None:  # who merges the shares tells what was found
         return
-    session.config.stash[CELLS] = cells = gather(read(settings.results / "journal", settings.run))
+    session.config.stash[CELLS] = cells = gather(read(settings.results / "journal", settings.run, quiet=True))
     if cells:
         try:
             write_tables(cells, settings.results)
-            session.config.stash[JOURNAL].write("", "ended", status=int(session.exitstatus))
+            session.config.stash[JOURNAL].write("", Ended(int(session.exitstatus)))
             register(settings.results)
         except OSError as error:
             session.config.stash[_FAULT] = f"the tables cannot be written: {error}; free the disk and run again"
@@ -111,7 +113,7 @@ def _rows(cell: CellRecord, name: str) -> list[tuple[str, ...]]:
         (
             cell.experiment if i == 0 else "",
             name if i == 0 else "",
-            f"{m.read.name} {m.read.shown} {m.read.interval}",
+            f"{m.estimate.name} {m.estimate.shown} {m.estimate.interval}",
             m.bar or "-",
             cell.shown_verdict if i == 0 else "",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from _pytest.junitxml import xml_key
 from lab.files.plain import plain
 from lab.files.whole import write_whole
 from lab.plugin.gates import PLAN, Planned, prerequisites
-from lab.plugin.history import seconds
-from lab.plugin.notebook import JOURNAL
+from lab.plugin.notebook import JOURNAL, history
 from lab.plugin.options import SETTINGS, Settings
 from lab.plugin.scheduler import SubjectScheduling, Work
-from lab.record import Cell, Notebook, read
+from lab.record import Cell, Notebook
+from lab.record.events import Failed
 
 ORDINARY_SECONDS = 0.1
 """What a test that is no experiment is taken to cost."""
@@ -108,7 +108,7 @@ class Controller:
                 nodeid: Planned(Cell(**planned["cell"]), tuple(planned["needs"]))
                 for nodeid, planned in json.loads(file.read_text()).items()
             }
-        return arranged(nodeids, self.plan, (e for e in read(file.parent) if e["run"] != self.settings.run))
+        return arranged(nodeids, self.plan, history(self.config).seconds(but=self.settings.run) if self.plan else {})
 
     def stopping(self) -> bool:
         """Whether xdist is to end the run early."""
@@ -159,10 +159,8 @@ class Controller:
         report.when, report.longrepr = "experiment", f"INVALID: {reason}"  # type: ignore[assignment]
         report.verdict = "invalid"  # type: ignore[attr-defined]
         cell, journal = self.plan[nodeid].cell, self.config.stash[JOURNAL]
-        events = read(self.settings.results / "journal", self.settings.run)
-        if any(event["event"] == "started" and event["cell"] == cell.id for event in events):
-            outcome: dict[str, Any] = {"verdict": "INVALID", "reason": reason, "shown": "", "replayed": None}
-            journal.write(cell.id, "failed", seconds=0.0, effort={}, **outcome)
+        if any(start.cell == cell.id for start in journal.so_far().starts):
+            journal.write(cell.id, Failed("INVALID", reason, seconds=0.0, effort={}))
         else:
             Notebook(cell, journal, self.settings.results).finish("INVALID", reason)
 
@@ -178,9 +176,9 @@ class Controller:
             plan_file(self.settings).unlink()
 
 
-def arranged(nodeids: Sequence[str], plan: Mapping[str, Planned], events: Iterable[Mapping[str, Any]]) -> list[Work]:
-    """What is known of each test, from earlier runs' events. Cells of one `model` belong together, others by file."""
-    before, took = prerequisites(plan), seconds(events) if plan else {}
+def arranged(nodeids: Sequence[str], plan: Mapping[str, Planned], took: Mapping[str, float]) -> list[Work]:
+    """What is known of each test. Cells of one `model` belong together, others by file; `took` are seconds by cell."""
+    before = prerequisites(plan)
     places = {nodeid: index for index, nodeid in enumerate(nodeids)}
     return [
         Work(

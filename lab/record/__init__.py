@@ -1,8 +1,11 @@
-"""What a cell recorded, and where it is kept: notebook, journal, tables. No pytest and no models here."""
+"""What a cell recorded and where it is kept: events, the one fold over them, notebook, store, resume, lock, registry.
 
+What is only rendered from the record is in `lab.views`; no pytest and no models here.
+"""
+
+from lab.record.events import Control
+from lab.record.fold import CellRecord, Fold, gather
 from lab.record.journal import Journal, read
-from lab.record.notebook import Cell, Control, Notebook
-from lab.record.past import Past
-from lab.record.tables import CellRecord, gather, write_tables
+from lab.record.notebook import Cell, Notebook
 
-__all__ = ["Cell", "CellRecord", "Control", "Journal", "Notebook", "Past", "gather", "read", "write_tables"]
+__all__ = ["Cell", "CellRecord", "Control", "Fold", "Journal", "Notebook", "gather", "read"]

@@ -1,4 +1,4 @@
-"""Where and from what was a result made? Machine, versions, commit and command: the first line of every journal."""
+"""Where and from what a result was made: machine, versions, commit and command, the first line of every journal."""
 
 from __future__ import annotations
 

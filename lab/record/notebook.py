@@ -1,4 +1,4 @@
-"""What does an experiment write down while it runs? The `evidence` fixture is a Notebook."""
+"""The notebook of a cell: what an experiment writes down while it runs. The `evidence` fixture is one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.estimate import Bar, Estimate, Outcome, Verdict
+from lab.estimate import Bar, Estimate, Verdict
 from lab.files.digest import digest
 from lab.files.plain import plain
 from lab.files.whole import checksum_of, file_name, write_whole
-from lab.record import arrays as arrays_on_disk
-from lab.record import raw as raw_on_disk
-from lab.record.items import Item, Work
+from lab.record import events, store
+from lab.record.events import Control, Event, Line
+from lab.record.fold import Fold
 from lab.record.journal import Journal
 from lab.record.kept import Keeps
-from lab.record.past import Past
-from lab.record.registration import Registered
+from lab.record.lock import Registered
+from lab.record.resume import Item, Work
 from lab.subjects.effort import DONE
 
 if TYPE_CHECKING:
@@ -54,15 +54,6 @@ class Cell:
     title: str = ""
     questions: tuple[str, ...] = ()
     swept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Control:
-    """A check that the experiment itself is sound."""
-
-    name: str
-    outcome: Outcome
-    reason: str
 
 
 class Unhealthy(ValueError):
@@ -117,7 +108,7 @@ class Notebook:
         The run whose finished cell this one repeats, where it does.
     """
 
-    def __init__(self, cell: Cell, journal: Journal, results: Path, past: Past | None = None) -> None:
+    def __init__(self, cell: Cell, journal: Journal, results: Path, past: Fold | None = None) -> None:
         self.cell, self.seed = cell, cell.seed
         self.key: str | None = None
         self.replayed: str | None = None
@@ -130,14 +121,15 @@ class Notebook:
         self.plots: dict[str, Path] = {}
         self.kept: dict[str, Path] = {}
         """Files of arrays and of raw rows, by name."""
-        self.events: list[dict[str, Any]] = []
-        self._journal, self._results, self._past = journal, results, past or Past()
+        self.events: list[Line] = []
+        self._journal, self._results, self._past = journal, results, past or Fold()
         self._loops: set[str] = set()
         self._begun, self._before = time.monotonic(), dataclasses.asdict(DONE)
         self.effort: dict[str, Any] = {}
         """What the cell did with its subjects, once it is finished."""
         self._seconds: float | None = None
-        self._write("started", **{k: v for k, v in dataclasses.asdict(cell).items() if k != "id"})
+        told = {field.name: getattr(cell, field.name) for field in dataclasses.fields(events.Started)}
+        self._write(events.Started(**told))
 
     def begin(self, determined_by: Mapping[str, Any]) -> str:
         """Records what determines the result (code, data, subjects, ...), and returns its key."""
@@ -149,7 +141,7 @@ class Notebook:
             **determined_by,
         }
         self.key = digest(plain(parts))
-        self._write("keyed", determined_by=parts)
+        self._write(events.Keyed(parts))
         return self.key
 
     def resume(
@@ -166,9 +158,8 @@ class Notebook:
         done: dict[str, Any] = {}
         if self.key is not None:
             # This run's own journals too: a worker that died may have begun this cell.
-            here = Past.of(self._journal.path.parent, self._journal.run)
-            done = self._past.items(self.key, name) | here.items(self.key, name)
-        return Work(items, key, done, lambda item, result: self._write("item", work=name, item=item, result=result))
+            done = self._past.items(self.key, name) | self._journal.so_far().items(self.key, name)
+        return Work(items, key, done, lambda item, result: self._write(events.Item(name, item, result)))
 
     def until_decided(
         self,
@@ -226,30 +217,32 @@ class Notebook:
 
     def replay(self) -> bool:
         """Repeats a finished cell of the same key, if there is one: as if it had run now, without doing anything."""
-        events = None if self.key is None else self._past.finished(self.key, self._results)
-        if events is None:
+        lines = None if self.key is None else self._past.finished(self.key, self._results)
+        if lines is None:
             return False
-        for event in events:
-            fields = {k: v for k, v in event.items() if k not in ("schema", "run", "cell", "key", "event", "time")}
-            if event["event"] == "measured":
-                self.measured[event["estimate"]["name"]] = Estimate(**event["estimate"])
-            elif event["event"] == "judged":
-                told = {k: event[k] for k in ("claim", "outcome", "reason", "point")}
-                against = tuple(event.get("against", ("", 0.0, 0.0)))  # older journals do not tell
-                self.judged.append(Verdict(estimate=self.measured[event["name"]], against=against, **told))
-            elif event["event"] == "control":
-                self.controls.append(Control(**{k: event[k] for k in ("name", "outcome", "reason")}))
-            elif event["event"] == "plot":
-                self.plots[event["name"]] = self._results / event["file"]
-            elif event["event"] in ("arrays", "raw"):
-                self.kept[event["name"]] = self._results / event["file"]
-            elif event["event"] == "finished":
-                self.asked = next((v for v in self.judged if v.reason == event["reason"]), None)
-                self.replayed, self.shown = event.get("replayed") or event["run"], event["shown"]
-                self._seconds = event["seconds"]
-                continue
-            if event["event"] in REPEATED:
-                self._write(event["event"], **fields)
+        for line in lines:
+            match line.event:
+                case events.Measured(estimate):
+                    self.measured[estimate.name] = estimate
+                case events.Judged() as judged:
+                    told = {k: v for k, v in vars(judged).items() if k != "name"}
+                    told["against"] = judged.against or ("", 0.0, 0.0)  # older journals do not tell
+                    self.judged.append(Verdict(estimate=self.measured[judged.name], **told))
+                case Control() as control:
+                    self.controls.append(control)
+                case events.Plot(name, file):
+                    self.plots[name] = self._results / file
+                case events.Arrays(name, file) | events.Raw(name, file):
+                    self.kept[name] = self._results / file
+                case events.Finished() as end:
+                    self.asked = next((v for v in self.judged if v.reason == end.reason), None)
+                    self.replayed, self.shown, self._seconds = end.replayed or line.run, end.shown, end.seconds
+                    continue
+                case events.Report() | events.Rows() | events.Answer() | events.Noted():
+                    pass
+                case _:
+                    continue
+            self._write(line.event)
         return True
 
     def measure(self, name: str, estimate: Estimate) -> Estimate:
@@ -267,7 +260,7 @@ class Notebook:
         values = _fields(estimate) | {"name": name}
         measured = _Measured(**values, notebook=self)
         self.measured[name] = measured
-        self._write("measured", estimate=values)
+        self._write(events.Measured(Estimate(**values)))
         return measured
 
     def control(self, name: str, sound: Verdict | bool) -> None:
@@ -283,7 +276,7 @@ class Notebook:
         else:
             raise TypeError(f"control({name!r}, ...) takes a verdict or a bool, not {sound!r}")
         self.controls.append(control)
-        self._write("control", **dataclasses.asdict(control))
+        self._write(control)
 
     def health(self, *findings: Finding | None) -> None:
         """Records what checks of `lab.stats.health` found, before a model is asked.
@@ -301,7 +294,7 @@ class Notebook:
     def report(self, **values: Any) -> None:
         """Records numbers that decide nothing but belong beside the verdict. Estimates are recorded whole."""
         shown = {key: _fields(value) if isinstance(value, Estimate) else plain(value) for key, value in values.items()}
-        self._write("report", values=shown)
+        self._write(events.Report(shown))
 
     def answer(self, number: int, text: str, *tables: list[dict[str, Any]]) -> None:
         """Answers a research question, by its number from 1, in words and with tables (lists of rows) for the card.
@@ -313,7 +306,7 @@ class Notebook:
             raise ValueError(
                 f"there is no question {number}; {self.cell.experiment} asks {asked}: @experiment(questions=)"
             )
-        self._write("answer", number=number, text=text, tables=list(tables))
+        self._write(events.Answer(number, text, list(tables)))
 
     def keep(self, result: Keeps) -> None:
         """Records what a result says is worth keeping: its rows, its summary and its plots."""
@@ -328,10 +321,12 @@ class Notebook:
 
     def rows(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Keeps raw rows (prompts, texts, scores). They reach the experiment's own results file, not the tables."""
-        self._write("rows", name=name, rows=rows)
+        self._write(events.Rows(name, rows))
 
     def arrays(self, name: str, arrays: Mapping[str, ArrayLike]) -> Path:
-        """Keeps arrays by label in a file of the results folder; returns its path. `lab.record.arrays.load` reads it.
+        """Keeps arrays by label in a file of the results folder; returns its path.
+
+        `lab.record.store.load_arrays` reads it.
 
             evidence.arrays("mean activations", {"mcq": mean})
 
@@ -339,17 +334,17 @@ class Notebook:
         """
         if name in self.kept:
             raise ValueError(f"arrays {name!r} were kept already; give the second ones a name of their own")
-        return self._keep("arrays", name, *arrays_on_disk.keep(self._folder("arrays"), name, arrays))
+        return self._keep(events.Arrays, name, *store.keep_arrays(self._folder("arrays"), name, arrays))
 
     def raw(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Path:
         """Keeps rows in a file of the results folder and not in the journal; returns its path.
 
-        For single answers, of which there are many: `lab.record.raw.load` reads them one by one. Raises ValueError
-        for a name used twice.
+        For single answers, of which there are many: `lab.record.store.load_rows` reads them one by one.
+        Raises ValueError for a name used twice.
         """
         if name in self.kept:
             raise ValueError(f"{name!r} was kept already; give the second rows a name of their own")
-        return self._keep("raw", name, *raw_on_disk.keep(self._folder("raw"), name, rows))
+        return self._keep(events.Raw, name, *store.keep_rows(self._folder("raw"), name, rows))
 
     def file(self, name: str, path: Path) -> Path:
         """Notes a file in the results folder that was written by others and belongs to this cell; returns its path.
@@ -358,12 +353,12 @@ class Notebook:
         """
         if name in self.kept:
             raise ValueError(f"{name!r} was kept already; give the second file a name of its own")
-        return self._keep("raw", name, path, checksum_of(path))
+        return self._keep(events.Raw, name, path, checksum_of(path))
 
     def note(self, text: str) -> None:
         """Keeps a remark about how the cell was run, as that memory ran out and batches were made smaller; once."""
-        if not any(event["event"] == "noted" and event["text"] == text for event in self.events):
-            self._write("noted", text=text)
+        if events.Noted(text) not in [line.event for line in self.events]:
+            self._write(events.Noted(text))
 
     def plot(self, name: str, draw: Callable[[Axes], object], *, size: tuple[float, float] = (5.0, 3.6)) -> Path:
         """Draws on fresh axes of `size` inches and keeps the picture as PNG; returns its path.
@@ -383,13 +378,13 @@ class Notebook:
             canvas.print_png(picture, metadata={"Software": None})
         path = write_whole(self._folder("plots") / f"{file_name(name)}.png", picture.getvalue())
         self.plots[name], checksum = path, hashlib.sha256(picture.getvalue()).hexdigest()
-        self._write("plot", name=name, file=str(path.relative_to(self._results)), sha256=checksum)
+        self._write(events.Plot(name, str(path.relative_to(self._results)), checksum))
         return path
 
-    def _keep(self, event: str, name: str, path: Path, checksum: str | None) -> Path:
+    def _keep(self, event: type[events.Arrays | events.Raw], name: str, path: Path, checksum: str | None) -> Path:
         """Remembers a file of the cell and writes down where it is and what it holds."""
         self.kept[name] = path
-        self._write(event, name=name, file=str(path.relative_to(self._results)), sha256=checksum)
+        self._write(event(name, str(path.relative_to(self._results)), checksum))
         return path
 
     def _folder(self, kind: str) -> Path:
@@ -398,15 +393,15 @@ class Notebook:
 
     def configured(self, config: Mapping[str, Any], folder: str, reproduce: str) -> None:
         """Writes the effective configuration, the cell's own folder in the results, and the command that repeats it."""
-        self._write("configured", config=config, folder=folder, reproduce=reproduce)
+        self._write(events.Configured(dict(config), folder, reproduce))
 
     def registered(self, what: Registered) -> None:
         """Writes down what is claimed before the data, for the lock."""
-        self._write("registered", registered=dataclasses.asdict(what))
+        self._write(events.Registered(what))
 
     def registration(self, status: str) -> None:
         """Writes how the cell stands to the lock: as registered, changed since, or exploratory."""
-        self._write("registration", status=status)
+        self._write(events.Registration(status))
 
     def finish(self, verdict: str, reason: str, *, shown: str = "") -> None:
         """Writes what the cell came to: PASS, FAIL, INCONCLUSIVE or SKIPPED; or INVALID, as the event `failed`.
@@ -415,15 +410,8 @@ class Notebook:
         """
         seconds = time.monotonic() - self._begun if self._seconds is None else self._seconds
         self.effort = DONE.since(self._before)
-        self._write(
-            "failed" if verdict == "INVALID" else "finished",
-            verdict=verdict,
-            reason=reason,
-            seconds=round(seconds, 3),
-            effort=self.effort,
-            shown=shown,
-            replayed=self.replayed,
-        )
+        event = events.Failed if verdict == "INVALID" else events.Finished
+        self._write(event(verdict, reason, round(seconds, 3), self.effort, shown, self.replayed))
 
     @property
     def broken(self) -> list[Control]:
@@ -433,22 +421,13 @@ class Notebook:
     def _judge(self, name: str, verdict: Verdict) -> None:
         """Keeps a measured estimate's verdict."""
         self.judged.append(verdict)
-        self._write(
-            "judged",
-            name=name,
-            claim=verdict.claim,
-            outcome=verdict.outcome,
-            reason=verdict.reason,
-            point=verdict.point,
-            against=verdict.against,
-        )
+        v = verdict
+        self._write(events.Judged(name, v.claim, v.outcome, v.reason, v.point, v.against))
 
-    def _write(self, event: str, **fields: Any) -> None:
-        self.events.append(self._journal.write(self.cell.id, event, key=self.key, **fields))
+    def _write(self, event: Event) -> None:
+        self.events.append(self._journal.write(self.cell.id, event, key=self.key))
 
 
-REPEATED = ("control", "measured", "judged", "report", "plot", "arrays", "raw", "rows", "answer", "noted")
-"""Events of a finished cell that a replay writes again."""
 _LOOK: Any = {
     "figure.dpi": 100,
     "font.size": 9,

@@ -1,4 +1,4 @@
-"""Which runs were there, and what did each find? A view of all journals: no run can drop out of it.
+"""The registry: which runs there were, and what each found. A view of all journals: no run can drop out of it.
 
 `registry.json` has one entry a run; `registry.md` shows for each cell what it came to, run by run.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.files.whole import write_whole
-from lab.record.journal import read
-from lab.record.tables import CellRecord, experiment_paths, gather
+from lab.record.fold import CellRecord, Fold, experiment_paths
+from lab.record.journal import read, runs
 
 
 @dataclass
@@ -38,27 +38,22 @@ def register(results: Path) -> list[RunRecord]:
     """Brings the registry up to date and returns it, oldest run first. A run that ended is not read again."""
     path = results / "registry.json"
     known = {entry["run"]: RunRecord(**entry) for entry in _read(path)}
-    for name in sorted({journal.name.rpartition("-")[0] for journal in (results / "journal").glob("*.jsonl")}):
-        if name in known and known[name].ended:
-            continue
-        events = list(read(results / "journal", name))
-        headers = [event for event in events if event["event"] == "run"]  # one of each process
-        header = min(headers, key=lambda event: str(event["time"]), default=None)
-        if header is not None:
-            told = {k: header[k] for k in ("command", "commit", "machine", "versions", "supersedes")}
-            cells = {cell.cell: _cell(cell) for cell in gather(events)}
-            ended = any(event["event"] == "ended" for event in events)
-            known[name] = RunRecord(name, header["time"], ended=ended, cells=cells, **told)
-    runs = sorted(known.values(), key=lambda record: (record.begun, record.run))
-    if runs:
-        write_whole(path, (json.dumps([asdict(record) for record in runs], indent=1) + "\n").encode())
-        write_whole(results / "registry.md", table(runs).encode())
-    return runs
+    open_runs = [name for name in runs(results / "journal") if name not in known or not known[name].ended]
+    fold = Fold(read(results / "journal", open_runs))
+    for name, line in fold.headers.items():
+        told = {k: line.told[k] for k in ("command", "commit", "machine", "versions", "supersedes")}
+        cells = {cell.cell: _cell(cell) for cell in fold.cells(name)}
+        known[name] = RunRecord(name, line.time, ended=name in fold.ended, cells=cells, **told)
+    every = sorted(known.values(), key=lambda record: (record.begun, record.run))
+    if every:
+        write_whole(path, (json.dumps([asdict(record) for record in every], indent=1) + "\n").encode())
+        write_whole(results / "registry.md", table(every).encode())
+    return every
 
 
 def _cell(cell: CellRecord) -> dict[str, Any]:
     """What the registry keeps of a cell."""
-    numbers = {m.read.name: m.read.value for m in cell.measures}
+    numbers = {m.estimate.name: m.estimate.value for m in cell.measures}
     files = [*experiment_paths(cell), *cell.plots.values()]
     return {
         "experiment": cell.experiment,

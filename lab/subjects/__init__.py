@@ -23,10 +23,9 @@ if TYPE_CHECKING:
         StructureError,
         SubjectError,
     )
+    from lab.subjects.hook_points import HookPoint, Outline
     from lab.subjects.loading import load, locate
     from lab.subjects.names import UNTRAINED
-    from lab.subjects.outline import Outline
-    from lab.subjects.places import Site
     from lab.subjects.results import Activations, Choice, Generation, Sweep
     from lab.subjects.subject import Subject, wrap
 
@@ -34,10 +33,9 @@ _HOMES = {
     "api": ("ApiSubject",),
     "edits": ("Edit",),
     "errors": ("LoadError", "NoActivationsError", "OutOfMemory", "PromptError", "StructureError", "SubjectError"),
+    "hook_points": ("HookPoint", "Outline"),
     "loading": ("load", "locate"),
     "names": ("UNTRAINED",),
-    "outline": ("Outline",),
-    "places": ("Site",),
     "results": ("Activations", "Choice", "Generation", "Sweep"),
     "subject": ("Subject", "wrap"),
 }
@@ -49,12 +47,12 @@ __all__ = [
     "Choice",
     "Edit",
     "Generation",
+    "HookPoint",
     "LoadError",
     "NoActivationsError",
     "OutOfMemory",
     "Outline",
     "PromptError",
-    "Site",
     "StructureError",
     "Subject",
     "SubjectError",

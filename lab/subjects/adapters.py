@@ -1,4 +1,4 @@
-"""Which LoRA adapters does a model wear? Attached through peft, switched on and off without a copy of the model."""
+"""LoRA adapters of a model: attached through peft, switched on and off without a copy of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where are this model's hook points? Found by running three tokens through it, not by a list of names."""
+"""The places of a model's hook points, found by running three tokens through it, not by a list of names."""
 
 from __future__ import annotations
 

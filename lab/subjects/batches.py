@@ -1,4 +1,4 @@
-"""How do rows of tokens become one batch? Padded to one width, on a side of one's choice."""
+"""Batches: rows of tokens padded to one width, on the left or on the right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How likely is a text to be toxic, formal or whatever a classifier was trained for? Hugging Face's, by name."""
+"""Hugging Face's classifiers by name: how likely a text is to be toxic, formal or what else one was trained for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.subjects import hub
+from lab.subjects import downloading
 from lab.subjects.errors import LoadError, PromptError
 
 BATCH = 8192
@@ -93,8 +93,8 @@ def load(name: str, label: str, *, device: str = "auto") -> Classifier:
     if not source.is_dir():
         if source.is_absolute() or name.startswith("."):
             raise LoadError(f"there is no folder {name}; check the path")
-        hub.check(name)
-        source = hub.fetch(name)
+        downloading.check(name)
+        source = downloading.fetch(name)
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)

@@ -1,4 +1,4 @@
-"""What has this process done with its subjects? Counts that the journal and plans tell: loads, passes, tokens."""
+"""What this process has done with its subjects, as the journal and plans tell it: loads, passes, tokens."""
 
 from __future__ import annotations
 

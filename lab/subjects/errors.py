@@ -1,4 +1,4 @@
-"""What can be wrong with a subject or with what it is asked? Each error is one line that says what to do."""
+"""Errors of a subject or of what it is asked; each is one line that says what to do."""
 
 
 class SubjectError(ValueError):

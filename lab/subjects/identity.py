@@ -1,4 +1,4 @@
-"""What determines the numbers that a subject gives? Its files, how it is loaded, and the code that runs it.
+"""What determines the numbers that a subject gives: its files, how it is loaded, and the code that runs it.
 
 Loads no model and imports no torch, so that results which were kept can be found without either.
 """
@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lab.subjects.names import API, UNTRAINED, home, resolve
+from lab.subjects.names import API, Origin, home, resolve
 
 LARGEST = 200_000_000
 """Bytes of weights in a folder up to which they are read; of larger ones size and time of change count."""
@@ -37,13 +37,12 @@ def identity(name: str, options: dict[str, Any]) -> dict[str, Any]:
         address = options.get("base_url") or os.environ.get("OPENAI_BASE_URL", "").strip()
         server = hashlib.sha256(str(address).encode()).hexdigest()
         return {"api": name, "server": server, "samples": options.get("samples"), "code": _code()}
-    untrained = name.startswith(UNTRAINED)
-    place, own = _where(home(), name)
-    adapters = [] if own is None or untrained else [own]
+    place, own, untrained = _resolved(home(), name)
+    adapters = [] if own is None else [own]
     adapters += [options["adapter"]] if options.get("adapter") else []
     revision = options.get("revision")
     return {
-        "source": source(place.removeprefix(UNTRAINED), revision, weights=not untrained),
+        "source": source(place, revision, weights=not untrained),
         "untrained": 0 if untrained else None,  # the seed of its weights
         "adapters": [source(adapter) for adapter in adapters],
         "revision": revision,
@@ -88,7 +87,7 @@ def _stamp(path: Path) -> str:
 
 
 @cache
-def _where(_home: Path, name: str) -> tuple[str, Path | None]:
+def _resolved(_home: Path, name: str) -> Origin:
     """`resolve`, once for each name: it looks for adapters through all organisms."""
     return resolve(name)
 

@@ -1,4 +1,4 @@
-"""Where is a model, and how is it loaded? Folders, hub names, the untrained twin of either, and API models."""
+"""Loading of models: folders, hub names, the untrained twin of either, and API models."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.subjects import api, hub, packing, progress
+from lab.subjects import api, downloading, operations, packing
 from lab.subjects.effort import DONE
 from lab.subjects.errors import LoadError, MissingPackage, SubjectError, is_out_of_memory
-from lab.subjects.names import UNTRAINED, resolve, served
-from lab.subjects.smaller import ways_out
+from lab.subjects.names import Origin, resolve, served, ways_out
 from lab.subjects.subject import Subject
 
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -27,18 +26,24 @@ def locate(name: str, base_url: str | None = None) -> str:
     if api.is_api(name):
         api.check(name, base_url)
         return name
-    source = resolve(name)[0].removeprefix(UNTRAINED)
+    return located(name).source
+
+
+def located(name: str) -> Origin:
+    """As `locate`, with the adapter of the subject and whether it is untrained."""
+    origin = resolve(name)
+    source, _, untrained = origin
     folder = Path(source).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise LoadError(f"the folder {source} has no config.json; name a folder written by save_pretrained()")
-        if not name.startswith(UNTRAINED) and not any(True for glob in _WEIGHTS for _ in folder.glob(glob)):
+        if not untrained and not any(True for glob in _WEIGHTS for _ in folder.glob(glob)):
             raise LoadError(f"the folder {source} has no weights ({_WEIGHTS[0]}); save the model there first")
-        return str(folder)
+        return origin._replace(source=str(folder))
     if folder.is_absolute() or source.startswith("."):
         raise LoadError(f"there is no folder {source}; check the path")
-    hub.check(source)
-    return source
+    downloading.check(source)
+    return origin
 
 
 def load(
@@ -104,14 +109,13 @@ def load(
     import transformers
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    source, own = locate(name_or_path), resolve(name_or_path)[1]
+    source, own, untrained = located(name_or_path)
     first = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     _check_device(first)
-    untrained = name_or_path.startswith(UNTRAINED)
     if untrained and (quantize or device_map):
         raise LoadError(f"{name_or_path} has no weights to quantize or spread; load it plainly")
     if not Path(source).is_dir():
-        source = str(hub.fetch(source, revision, weights=not untrained))
+        source = str(downloading.fetch(source, revision, weights=not untrained))
 
     def put_on(place: str) -> Subject:
         numbers = _numbers(dtype or ("bfloat16" if quantize else "float32" if place == "cpu" else "auto"))
@@ -135,9 +139,9 @@ def load(
 
     places = [first, "cpu"] if device == "auto" and first != "cpu" and device_map is None else [first]
     loud = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; see progress
+    transformers.utils.logging.disable_progress_bar()  # a second of silence on small models; see operations
     try:
-        with progress.of(f"loading {name_or_path}"):
+        with operations.of(f"loading {name_or_path}"):
             begun = time.monotonic()
             subject = _fitting(places, put_on, name_or_path)
             DONE.loads, DONE.load_seconds = DONE.loads + 1, DONE.load_seconds + time.monotonic() - begun
@@ -145,7 +149,7 @@ def load(
         if loud:
             transformers.utils.logging.enable_progress_bar()
     subject.batch_size, subject.hooked = batch_size, enable_hooks
-    if own is not None and not untrained:
+    if own is not None:
         subject.add_adapter(own, own.name)
     if adapter is not None:
         subject.add_adapter(adapter)

@@ -1,4 +1,4 @@
-"""What can a subject be called, and how may it be loaded? Organisms, folders, hub names, untrained twins, APIs.
+"""Names of subjects and the options they are loaded with: organisms, folders, hub names, untrained twins, APIs.
 
 Knows no torch, so that a run can be planned without it.
 """
@@ -6,7 +6,7 @@ Knows no torch, so that a run can be planned without it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.files import embedded as shipped
 from lab.subjects.errors import LoadError
@@ -127,19 +127,51 @@ def place(home: Path, name: str, *, control: bool) -> Path:
     return home / base / "adapters" / adapter if adapter else home / "controls" / name if control else home / name
 
 
-def resolve(name: str) -> tuple[str, Path | None]:
-    """Where the weights of a subject are, and its adapter: an organism's folders, a hub name, or the name itself.
+class Origin(NamedTuple):
+    """Where the weights of a subject come from."""
 
-    Short names of the families in `LADDERS` become hub names where no folder is called so. A leading `untrained:`
-    stays.
+    source: str
+    """The folder of the model, or its name on the hub."""
+    adapter: Path | None
+    """The folder of the LoRA adapter that makes an organism's variant; an untrained twin has none."""
+    untrained: bool
+    """Whether only architecture and tokenizer are taken from there."""
+
+
+def resolve(name: str) -> Origin:
+    """The origin of a subject: an organism's folders, a hub name, or the name itself.
+
+    Short names of the families in `LADDERS` become hub names where no folder is called so.
 
     >>> resolve("untrained:pythia-70m")
-    ('untrained:EleutherAI/pythia-70m', None)
+    Origin(source='EleutherAI/pythia-70m', adapter=None, untrained=True)
     """
-    prefix = UNTRAINED if name.startswith(UNTRAINED) else ""
-    bare = name.removeprefix(prefix)
+    untrained = name.startswith(UNTRAINED)
+    bare = name.removeprefix(UNTRAINED)
     if bare in variants():
-        return prefix + str(folder(bare.split("+")[0])), folder(bare)
+        return Origin(str(folder(bare.split("+")[0])), None if untrained else folder(bare), untrained)
     if bare in organisms() or bare in controls():
-        return prefix + str(folder(bare)), None
-    return prefix + (bare if Path(bare).is_dir() else _FULL.get(bare, bare)), None
+        return Origin(str(folder(bare)), None, untrained)
+    return Origin(bare if Path(bare).is_dir() else _FULL.get(bare, bare), None, untrained)
+
+
+def smaller(name: str) -> str | None:
+    """The next smaller model of the family, else an organism; None where `name` is an organism itself.
+
+    >>> smaller("openai-community/gpt2")
+    'EleutherAI/pythia-70m'
+    """
+    bare = resolve(name).source
+    for ladder in LADDERS:
+        if bare in ladder[:-1]:
+            return ladder[ladder.index(bare) + 1]
+    known = organisms()
+    return None if name.removeprefix(UNTRAINED).startswith(known) else next(iter(known), None)
+
+
+def ways_out(name: str, device: str) -> str:
+    """What to run instead, as the end of an error's line."""
+    cpu = f"the CPU (pytest --lab-models {name} --lab-load device=cpu)" if device != "cpu" else ""
+    less = smaller(name)
+    model = "a smaller model" + (f" (pytest --lab-models {less})" if less else "")
+    return " or ".join(filter(None, (cpu, model)))

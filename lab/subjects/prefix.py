@@ -1,17 +1,20 @@
-"""How are tokens that many rows share computed once? A key-value cache that rows read together and never grow."""
+"""Attention over a shared prefix: a key-value cache that many rows read together, without a copy of it for each.
+
+Queries of all rows that share a prefix meet its keys in one product, each row's own keys in another, and one
+softmax goes over both. Registered with transformers under `NAME`; models with an attention of their own do not
+ask there, which `Runner.shares_prefix` finds out.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
 import torch
 
-from lab.subjects import grouped
-from lab.subjects.errors import Stop, is_out_of_memory
-from lab.subjects.places import Site
-
-if TYPE_CHECKING:
-    from lab.subjects.running import Runner
+NAME = "lab_grouped"
+HARMLESS = ("position_ids", "cache_position")
+"""Tensors that a model may pass along beside queries, keys, values and mask without changing what attention is."""
 
 
 def empty() -> Any:
@@ -25,7 +28,7 @@ def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None, *, 
     """The first `width` columns of a cache (and some of its rows) for passes of k times as many rows.
 
     Row r of a pass reads row r % n of the cache. A pass adds nothing, so one prefix serves any number of
-    passes. Passes run under `grouped` attention, unless the prefix is `copied` for each row, layer by layer.
+    passes. Passes run under grouped attention, unless the prefix is `copied` for each row, layer by layer.
     """
     from transformers.cache_utils import Cache, DynamicLayer
 
@@ -33,7 +36,7 @@ def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None, *, 
         def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
             if copied:
                 return _joined(self.keys, key_states), _joined(self.values, value_states)
-            return grouped.after((self.keys, self.values), key_states), value_states
+            return _after((self.keys, self.values), key_states), value_states
 
     layers = []
     for full in cache.layers:
@@ -43,7 +46,7 @@ def shared(cache: Any, width: int, rows: slice | torch.Tensor | None = None, *, 
         layer.keys, layer.values = full.keys[chosen, :, :width], full.values[chosen, :, :width]
         layers.append(layer)
     made = Cache(layers=layers)
-    made.lab_attention = None if copied else grouped.register()
+    made.lab_attention = None if copied else register()
     return made
 
 
@@ -56,47 +59,64 @@ def _joined(kept: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def stop_site(runner: Runner) -> Site:
-    """Where a pass that only fills a cache may end: before the last block's output projection."""
-    last = len(runner.anatomy.blocks) - 1
-    point = "head_out" if runner.anatomy.blocks[last].head_out is not None and runner.anatomy.d_head else "resid_post"
-    return Site(point, (last,))
+@cache
+def register() -> str:
+    """Makes `NAME` an attention implementation, with the masks of `sdpa`, and returns it."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    return NAME
 
 
-def end(_stream: torch.Tensor) -> None:
-    """What a hook at `stop_site` does."""
-    raise Stop
+def _after(kept: tuple[torch.Tensor, torch.Tensor], new: torch.Tensor) -> torch.Tensor:
+    """New keys [k * n, heads, s, d] that know the keys and values [n, heads, t, d] of what came before them."""
+    new = new.view_as(new)  # a mark on this tensor alone
+    new.lab_kept = kept  # type: ignore[attr-defined]
+    return new
 
 
-@torch.no_grad()
-def works(runner: Runner, *, copied: bool) -> bool:
-    """Do rows after a shared prefix give the logits of whole prompts? Three tokens and two of two rows, tried out.
+def attend(
+    _module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of rows u * n + i to prefix i and to themselves, [rows, tokens, heads, d].
 
-    Once with all blocks, once with all but the last skipped and what they gave put in their place.
+    Raises NotImplementedError for what it does not know (sinks, biases).
     """
-    vocabulary = runner.model.get_input_embeddings().num_embeddings
-    ids = (torch.arange(1, 11, device=runner.device).view(2, 5) * 7) % vocabulary
-    ids[1, :3] = ids[0, :3]
-    positions = torch.arange(5, device=runner.device).expand(2, 5)
-    below = max(1, len(runner.anatomy.blocks) - 1)
-    site, kept = Site("resid_post", (below - 1,)), []
+    strange = [name for name, given in others.items() if isinstance(given, torch.Tensor) and name not in HARMLESS]
+    if strange or dropout:
+        raise NotImplementedError(f"attention with {', '.join(strange) or 'dropout'}")
+    keys, values = key.lab_kept  # type: ignore[attr-defined]
+    (rows, heads, s, d), (n, shared, t, _), width = query.shape, keys.shape, value.shape[-1]
+    k, g = rows // n, heads // shared
 
-    def keep(stream: torch.Tensor) -> None:
-        kept.append(stream[:, 3:])
+    def together(x: torch.Tensor) -> torch.Tensor:  # [k n, heads, s, ?] to [n, shared, k g s, ?]
+        return x.reshape(k, n, shared, g, s, -1).permute(1, 2, 0, 3, 4, 5).reshape(n, shared, k * g * s, -1)
 
-    try:
-        with runner.tapped([(site, below - 1, keep)]):
-            whole = runner.step(ids, None, positions).logits[:, -1]
-        cache = empty()
-        runner.step(ids[:1, :3], None, positions[:1, :3], cache=cache)
-        reader = shared(cache, 3, copied=copied)
-        parts = [runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1]]
-        with runner.skipping(below), runner.tapped([(site, below - 1, lambda _stream: kept[0])]):
-            parts.append(runner.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1])
-    except Exception as error:  # recurrent and other caches fail in ways of their own
-        if is_out_of_memory(error):
-            raise
-        return False
-    signal = float((whole[0] - whole[1]).float().abs().max())  # what the last two tokens change
-    tolerance = signal * (1e-3 if whole.dtype == torch.float32 else 0.1)
-    return all(float((part - whole).float().abs().max()) <= tolerance for part in parts)
+    def apart(x: torch.Tensor) -> torch.Tensor:  # and back, to [k n, shared, g, s, ?]
+        return x.view(n, shared, k, g, s, -1).permute(2, 0, 1, 3, 4, 5).reshape(rows, shared, g, s, -1)
+
+    far = apart(together(query) @ keys.transpose(-1, -2))
+    near = query.reshape(rows, shared, g * s, d) @ key.transpose(-1, -2)
+    scores = torch.cat([far, near.view(rows, shared, g, s, s)], -1) * (d**-0.5 if scaling is None else scaling)
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    if attention_mask is None and s > 1:  # sdpa would be told is_causal
+        attention_mask = torch.ones((1, 1, s, t + s), dtype=torch.bool, device=scores.device).tril(t)
+    if attention_mask is not None:
+        mask = attention_mask[:, :, None]
+        lowest = torch.finfo(scores.dtype).min
+        scores = scores.masked_fill(~mask, lowest) if mask.dtype == torch.bool else scores + mask
+    weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
+    far = apart(together(weights[..., :t].reshape(rows, heads, s, t)) @ values)
+    near = (weights[..., t:].reshape(rows, shared, g * s, s) @ value).view(rows, shared, g, s, width)
+    return (far + near).reshape(rows, heads, s, width).transpose(1, 2).contiguous(), None

@@ -1,16 +1,16 @@
-"""How do prompts become tokens? Encoding and positions; every way to lose a token is an error here."""
+"""Prompts as tokens: encoding, chat templates, positions and turns. Every way to lose a token is an error here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from lab.subjects.chats import NoTurn, assistant_start, encoded
+from lab.files.texts import Message
 from lab.subjects.errors import PromptError, SubjectError
 
-Message = dict[str, str]
 Prompt = str | Sequence[Message] | Sequence[int]
 Position = str | int | slice | Sequence[int] | Sequence[Sequence[int]]
 Side = Literal["left", "right"]
@@ -157,3 +157,91 @@ def _assistant_start(tokenizer: Any, index: int, prompt: Prompt, row: Sequence[i
         return assistant_start(tokenizer, prompt, row)  # type: ignore[arg-type]
     except NoTurn as error:
         raise PromptError(f"conversation {index}: {error}; name the position as a number") from None
+
+
+# Conversations -------------------------------------------------------------------------------------
+
+
+RENDERING = "rendering"
+"""The key of a message under which arguments of the chat template stand, as `enable_thinking`."""
+
+
+def rendered(messages: Sequence[Message], **arguments: Any) -> list[Message]:
+    """The same conversation, to be written by the chat template under these arguments.
+
+        rendered(messages, enable_thinking=False)
+
+    A template ignores what it does not know.
+    """
+    last: Any = {**messages[-1], RENDERING: arguments}
+    return [*messages[:-1], last]
+
+
+class NoTurn(ValueError):
+    """There is no first token of the assistant's turn. Its text is one line that says why."""
+
+
+def encoded(tokenizer: Any, messages: Sequence[Message], *, generation: bool = True) -> list[int]:
+    """Token ids of a conversation, as `rendered` wants it, with the generation prompt unless it is left out.
+
+    Raises ValueError for a tokenizer without a chat template.
+    """
+    if not tokenizer.chat_template:
+        raise ValueError("this model's tokenizer has no chat template; pass the prompts as strings")
+    arguments: Any = messages[-1].get(RENDERING, {})
+    text = tokenizer.apply_chat_template(messages, add_generation_prompt=generation, tokenize=False, **arguments)
+    # The template writes the special tokens itself; adding them again would double the BOS.
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def assistant_start(tokenizer: Any, messages: Sequence[Message], ids: Sequence[int]) -> int:
+    """Index of the first token of the assistant's turn in `ids`, a conversation with its generation prompt.
+
+    It is the length of the conversation without that prompt. Raises NoTurn where the template adds none, or where it
+    does not continue the conversation but rewrites it.
+    """
+    bare = encoded(tokenizer, messages, generation=False)
+    if len(ids) <= len(bare):
+        raise NoTurn(
+            "this model's chat template adds no generation prompt, so there is no first token of the assistant's turn"
+        )
+    if list(ids[: len(bare)]) != bare:
+        raise NoTurn("the conversation is not continued by its generation prompt but rewritten")
+    return len(bare)
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Conversations [n] as token ids, each with the answer that it came to.
+
+    `starts` [n] is the position of each answer's first token, which is the last one's where the answer is empty.
+    """
+
+    rows: list[list[int]]
+    starts: list[int]
+
+    @property
+    def tokens(self) -> list[list[int]]:
+        """The positions of each answer's tokens, for `capture`."""
+        return [list(range(start, len(row))) for row, start in zip(self.rows, self.starts, strict=True)]
+
+    @property
+    def empty(self) -> list[bool]:
+        """[n] which answers have no token."""
+        return [start == len(row) for row, start in zip(self.rows, self.starts, strict=True)]
+
+
+def answered(tokenizer: Any, conversations: Sequence[Sequence[Message]], answers: Sequence[str]) -> Turns:
+    """Conversations as they stand when the answer's last token has been written, and no end of turn yet.
+
+    The answer follows the chat template's opening of the assistant's turn, as it does when it is generated. A model
+    without a chat template is asked in plain text. Raises PromptError as `encode_all`.
+    """
+    asked: list[Any] = (
+        list(conversations)
+        if tokenizer.chat_template
+        else ["".join(f"{m['content']}\n" for m in messages) for messages in conversations]
+    )
+    opened = encode_all(tokenizer, asked, vocabulary=len(tokenizer))
+    written = tokenizer(list(answers), add_special_tokens=False, verbose=False)["input_ids"]
+    return Turns([row + list(new) for row, new in zip(opened, written, strict=True)], [len(row) for row in opened])

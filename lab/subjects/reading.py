@@ -1,4 +1,4 @@
-"""What are a model's activations on these prompts? Only what is asked for leaves the model."""
+"""A model's activations on prompts; only what is asked for leaves the model."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ import numpy as np
 import torch
 
 from lab.subjects.batches import Batch
-from lab.subjects.changing import Plan
-from lab.subjects.edits import Edit
+from lab.subjects.edits import Edit, Plan
 from lab.subjects.errors import Stop, SubjectError
-from lab.subjects.places import Site, features, require
-from lab.subjects.points import See
+from lab.subjects.hook_points import HookPoint, features, require
+from lab.subjects.hooks import See, Tap
 from lab.subjects.prompts import POOLED, Position, Prompt, encode_all, plain, resolve, truncate
-from lab.subjects.results import Activations
+from lab.subjects.results import Activations, Store
 from lab.subjects.running import Runner
-from lab.subjects.store import Store
 
 
 @torch.no_grad()
 def capture(
     runner: Runner,
     prompts: Sequence[Prompt],
-    at: Site,
+    at: HookPoint,
     position: Position,
     *,
     pooled: bool = False,
@@ -85,13 +83,13 @@ def _to_host(buffer: torch.Tensor) -> np.ndarray:
 
 def _readers(
     runner: Runner,
-    at: Site,
+    at: HookPoint,
     batch: Batch,
     tokens: np.ndarray | None,
     position: Position,
     pooled: bool,
     buffer: torch.Tensor,
-) -> Iterator[tuple[Site, int, See]]:
+) -> Iterator[Tap]:
     """Hooks that write what they see into `buffer` [rows, layers, positions, *features]; the deepest ends the pass."""
     deepest = max(at.layers)
     weights: dict[int, torch.Tensor] = {}
@@ -105,7 +103,7 @@ def _readers(
 
             return see
 
-        yield from ((Site("attn_pattern", (layer,)), layer, weigh(layer)) for layer in at.layers)
+        yield from ((HookPoint("attn_pattern", (layer,)), layer, weigh(layer)) for layer in at.layers)
     elif position == "mean":
         uniform = batch.mask.float() / batch.mask.sum(1, keepdim=True)
         weights = dict.fromkeys(at.layers, uniform)

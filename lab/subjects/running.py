@@ -1,4 +1,4 @@
-"""How is a model run? One pass over a batch, with hooks that come and go, in batches that fit the memory."""
+"""Running a model: one pass over a batch, with hooks that come and go, in batches that fit the memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Any
 
 import torch
 
-from lab.subjects import adapters, prefix, progress
+from lab.subjects import adapters, operations, prefix
 from lab.subjects.architecture import Anatomy, stream_in, text_config
 from lab.subjects.batches import Batch, by_length, pad
 from lab.subjects.effort import DONE
 from lab.subjects.errors import OutOfMemory, Stop, StructureError, SubjectError, is_out_of_memory
-from lab.subjects.outline import Layer, Outline
-from lab.subjects.places import Site
-from lab.subjects.points import See, tap
+from lab.subjects.hook_points import HookPoint, Layer, Outline
+from lab.subjects.hooks import See, Tap, tap
+from lab.subjects.names import ways_out
 from lab.subjects.prompts import Prompt, Side, encode
-from lab.subjects.smaller import ways_out
 
 TOKENS_PER_BATCH = 8192
 
@@ -121,11 +120,54 @@ class Runner:
     def shares_prefix(self) -> bool:
         """Can tokens that several rows have in common be computed once? Tried out on the model when first asked."""
         if self._shares is None:
-            self._groups = self.mixes["left"] and prefix.works(self, copied=False)
-            self._shares = self._groups or (self.mixes["left"] and prefix.works(self, copied=True))
+            self._groups = self.mixes["left"] and self._reads_prefix(copied=False)
+            self._shares = self._groups or (self.mixes["left"] and self._reads_prefix(copied=True))
             if not self._shares:
                 self.note("its cache cannot be shared between rows; shared prompts are computed anew for each row")
         return self._shares
+
+    @torch.no_grad()
+    def _reads_prefix(self, *, copied: bool) -> bool:
+        """Whether rows after a shared prefix give the logits of whole prompts: three tokens and two of two rows.
+
+        Once with all blocks, once with all but the last skipped and what they gave put in their place.
+        """
+        ids = (torch.arange(1, 11, device=self.device).view(2, 5) * 7) % self.vocabulary
+        ids[1, :3] = ids[0, :3]
+        positions = torch.arange(5, device=self.device).expand(2, 5)
+        below = max(1, len(self.anatomy.blocks) - 1)
+        at, kept = HookPoint("resid_post", (below - 1,)), []
+
+        def keep(stream: torch.Tensor) -> None:
+            kept.append(stream[:, 3:])
+
+        try:
+            with self.tapped([(at, below - 1, keep)]):
+                whole = self.step(ids, None, positions).logits[:, -1]
+            cache = prefix.empty()
+            self.step(ids[:1, :3], None, positions[:1, :3], cache=cache)
+            reader = prefix.shared(cache, 3, copied=copied)
+            parts = [self.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1]]
+            with self.skipping(below), self.tapped([(at, below - 1, lambda _stream: kept[0])]):
+                parts.append(self.step(ids[:, 3:], None, positions[:, 3:], cache=reader).logits[:, -1])
+        except Exception as error:  # recurrent and other caches fail in ways of their own
+            if is_out_of_memory(error):
+                raise
+            return False
+        signal = float((whole[0] - whole[1]).float().abs().max())  # what the last two tokens change
+        tolerance = signal * (1e-3 if whole.dtype == torch.float32 else 0.1)
+        return all(float((part - whole).float().abs().max()) <= tolerance for part in parts)
+
+    @property
+    def stop(self) -> Tap:
+        """Ends a pass that only fills a cache, before the last block's output projection."""
+
+        def end(_stream: torch.Tensor) -> None:
+            raise Stop
+
+        last = len(self.anatomy.blocks) - 1
+        ends_early = self.anatomy.blocks[last].head_out is not None and self.anatomy.d_head
+        return HookPoint("head_out" if ends_early else "resid_post", (last,)), last, end
 
     def may_share(self, longest: int) -> bool:
         """Whether rows of up to so many tokens can share a prefix; some rotary embeddings change with the length."""
@@ -175,7 +217,7 @@ class Runner:
         if self.model.training:
             raise SubjectError(f"{self.name} is in training mode, with dropout; call model.eval() first")
         todo = by_length(rows)
-        telling = progress.of(doing, total=len(rows), unit="prompts") if doing else nullcontext(lambda _count: None)
+        telling = operations.of(doing, total=len(rows), unit="prompts") if doing else nullcontext(lambda _count: None)
         with telling as advance:
             while todo:
                 size = max(1, self.tokens_per_batch // ((len(rows[todo[0]]) + more) * copies))
@@ -282,18 +324,18 @@ class Runner:
         return 1 if (batch.first + batch.lengths == batch.width).all() else None
 
     @contextmanager
-    def tapped(self, taps: Iterable[tuple[Site, int, See]]) -> Iterator[None]:
-        """While it lasts, `see` is called at each (site, layer). A Stop ends the pass; only our own hooks go."""
+    def tapped(self, taps: Iterable[Tap]) -> Iterator[None]:
+        """While it lasts, `see` is called at each (hook point, layer). A Stop ends the pass; only our own hooks go."""
         width = [0]
 
         def note(_module: Any, args: Any, kwargs: Any) -> None:
             width[0] = stream_in(args, kwargs).shape[1]
 
-        def whole(site: Site, layer: int, see: See) -> See:
+        def whole(at: HookPoint, layer: int, see: See) -> See:
             def checked(stream: torch.Tensor) -> torch.Tensor | None:
                 if stream.shape[1] != width[0]:
                     raise StructureError(
-                        f"{self.name}: layer {layer} sees {stream.shape[1]} of {width[0]} tokens at {site.name}, so "
+                        f"{self.name}: layer {layer} sees {stream.shape[1]} of {width[0]} tokens at {at.name}, so "
                         "its positions cannot be told; choose a lower layer"
                     )
                 return see(stream)
@@ -304,8 +346,8 @@ class Runner:
         try:
             first = self.anatomy.blocks[0].module
             handles.append(first.register_forward_pre_hook(note, with_kwargs=True))
-            for site, layer, see in taps:
-                handles += tap(self.anatomy, site, layer, whole(site, layer, see))
+            for at, layer, see in taps:
+                handles += tap(self.anatomy, at, layer, whole(at, layer, see))
             yield
         except Stop:
             pass

@@ -1,4 +1,4 @@
-"""How likely is each option after each prompt? Read from the logits; what options share is computed once."""
+"""Probabilities of options after prompts, read from the logits; what options share is computed once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 
 from lab.subjects import prefix
 from lab.subjects.batches import Batch
-from lab.subjects.changing import Plan
-from lab.subjects.edits import Edit
+from lab.subjects.edits import Edit, Plan
 from lab.subjects.errors import PromptError
 from lab.subjects.prompts import Prompt
 from lab.subjects.results import Choice

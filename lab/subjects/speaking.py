@@ -1,4 +1,4 @@
-"""What does a model write? Hugging Face's own decoding, with seeds of each sample's own and edits at every step."""
+"""What a model writes: Hugging Face's own decoding, with seeds of each sample's own and edits at every step."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.subjects import drawing, prefix
+from lab.subjects import base, prefix
 from lab.subjects.batches import Batch
-from lab.subjects.changing import Plan
-from lab.subjects.edits import Edit
+from lab.subjects.edits import Edit, Plan
 from lab.subjects.errors import PromptError, SubjectError
-from lab.subjects.places import Site
-from lab.subjects.points import See
 from lab.subjects.prompts import Prompt
 from lab.subjects.results import Generation
 from lab.subjects.running import Runner
@@ -37,7 +34,7 @@ def generate(
     rows = runner.encode(prompts, room=max_new_tokens)
     if max_new_tokens < 1:
         raise SubjectError(f"max_new_tokens={max_new_tokens} writes nothing; ask for at least 1")
-    drawing.check(temperature, top_p)
+    base.check_drawing(temperature, top_p)
     if seeds.shape != (len(rows), samples):
         raise PromptError(f"{len(rows)} prompts but {len(seeds)} seeds; pass one seed for each")
     plan = Plan(runner, edits, prompts, rows)
@@ -95,10 +92,8 @@ def _decode(
 def _prefill(runner: Runner, batch: Batch, stop: int, samples: int, plan: Plan) -> Any:
     """A cache of every prompt but its last token, repeated for each sample."""
     cache = prefix.empty()
-    site = prefix.stop_site(runner)
     mask = batch.mask[:, :stop] if batch.padded else None
-    end: list[tuple[Site, int, See]] = [(site, site.layers[0], prefix.end)]
-    with runner.tapped([*plan.taps(batch), *end]):
+    with runner.tapped([*plan.taps(batch), runner.stop]):
         runner.step(batch.ids[:, :stop], mask, batch.positions[:, :stop], logits=1, cache=cache)
     for layer in cache.layers:
         layer.keys, layer.values = (t.repeat(samples, 1, 1, 1) for t in (layer.keys, layer.values))
@@ -119,7 +114,7 @@ def _own_decoding(model: Any) -> Iterator[None]:
 
 def sample_seeds(seed: int, n: int, samples: int) -> np.ndarray:
     """One seed for each sample j of each prompt i, from (seed, i, j): [n, samples]."""
-    made = [[drawing.sample_seed(seed, i, j) for j in range(samples)] for i in range(n)]
+    made = [[base.sample_seed(seed, i, j) for j in range(samples)] for i in range(n)]
     return np.array(made, dtype=np.int64).reshape(n, samples)
 
 

@@ -1,27 +1,32 @@
-"""What can be done with a model under study? Read it, change it, let it choose, let it speak."""
+"""A model under study: read it, change it, let it choose, let it speak.
+
+Torch is imported with the first subject, so that the signatures can be had without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from lab.subjects import adapters, architecture, reading, scoring, speaking, sweeping
-from lab.subjects.answers import Said
+from lab.subjects import adapters
+from lab.subjects.base import HookPoints, Speaker
+from lab.subjects.edits import Edits
 from lab.subjects.errors import SubjectError
-from lab.subjects.outline import Outline
-from lab.subjects.places import Site
+from lab.subjects.hook_points import HookPoint, Outline
 from lab.subjects.prompts import Position, Prompt, Side, encode_all, plain
-from lab.subjects.results import Activations, Choice, Generation, Sweep
-from lab.subjects.running import Runner
-from lab.subjects.sites import Edits, Sites
+from lab.subjects.results import Activations, Choice, Generation, Said, Sweep
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from lab.subjects.running import Runner
 
 
-class Subject(Sites):
+class Subject(Speaker, HookPoints):
     """A Hugging Face causal language model, as it is: hooks come and go, the model is never changed.
 
     Attributes
@@ -63,6 +68,9 @@ class Subject(Sites):
 
     def _look(self) -> None:
         """Finds the hook points, anew after an adapter has come."""
+        from lab.subjects import architecture
+        from lab.subjects.running import Runner
+
         before: Runner | None = self.__dict__.get("_runner")
         self.anatomy = architecture.dissect(self.model, **self._by_hand)
         self._runner = Runner(self.model, self.tokenizer, self.anatomy, self.name)
@@ -135,7 +143,7 @@ class Subject(Sites):
     def capture(
         self,
         prompts: Sequence[Prompt],
-        at: str | Site,
+        at: str | HookPoint,
         position: Position = "last",
         *,
         pooled: bool = False,
@@ -169,6 +177,8 @@ class Subject(Sites):
         Only what is asked for leaves the model: values are taken inside the hooks, no layer after the last
         one wanted is run, and no LM head. See `Activations` for the shape. Raises PromptError, SubjectError.
         """
+        from lab.subjects import reading
+
         return reading.capture(
             self._runner,
             prompts,
@@ -197,6 +207,8 @@ class Subject(Sites):
         `edit` acts while prompt and (with `decoding`) option are read. Raises PromptError for options that
         do not fit the prompts.
         """
+        from lab.subjects import scoring
+
         return scoring.choose(self._runner, prompts, options, per_token=per_token, edits=self._listed(edit))
 
     # Speaking ----------------------------------------------------------------------------------------
@@ -219,6 +231,8 @@ class Subject(Sites):
         [n, samples] that many continuations of each stand side by side, and a prompt is read once for all of them.
         `edit` acts in the prompt pass and, with `decoding`, on every decoded token. Raises PromptError.
         """
+        from lab.subjects import speaking
+
         drawn = np.arange(len(prompts)) if seeds is None else np.asarray(seeds)
         drawn = drawn[:, None] if drawn.ndim == 1 else drawn
         return speaking.generate(
@@ -232,34 +246,6 @@ class Subject(Sites):
             edits=self._listed(edit),
         )
 
-    def chat(
-        self,
-        conversations: Sequence[Prompt],
-        *,
-        n: int = 1,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-        max_new_tokens: int = 64,
-        edit: Edits = None,
-    ) -> list[list[str]]:
-        """n answers to each conversation (chat messages, or strings as they are).
-
-        Sample j of conversation i draws from a seed made of (seed, i, j), with `top_p` as in `generate`; a
-        conversation is read once for all its samples. Greedy answers are all equal, so they are written once. Raises
-        PromptError.
-        """
-        (said,) = self.chats(
-            conversations,
-            [seed],
-            n=n,
-            temperature=temperature,
-            top_p=top_p,
-            max_new_tokens=max_new_tokens,
-            edit=edit,
-        )
-        return said
-
     def chats(
         self,
         conversations: Sequence[Prompt],
@@ -272,6 +258,8 @@ class Subject(Sites):
         edit: Edits = None,
     ) -> list[list[list[str]]]:
         """As `chat` under each of several seeds, [seeds][conversations][n]; a conversation is read once for all."""
+        from lab.subjects import speaking
+
         if n < 1:
             raise SubjectError(f"n={n} answers were asked for; ask for at least one")
         greedy = temperature == 0
@@ -315,7 +303,7 @@ class Subject(Sites):
         self,
         clean: Sequence[Prompt],
         corrupted: Sequence[Prompt],
-        at: str | Site = "resid_post",
+        at: str | HookPoint = "resid_post",
         positions: Position = "last",
         *,
         answers: tuple[Sequence[int], Sequence[int]] | None = None,
@@ -338,6 +326,8 @@ class Subject(Sites):
         Tokens before the first patched one are computed once, and all layers ride in one batch on the rest;
         the results equal one whole run a patch. See `Sweep`. Raises PromptError, StructureError, SubjectError.
         """
+        from lab.subjects import sweeping
+
         return sweeping.patch_sweep(self._runner, clean, corrupted, self._named(at), plain(positions), answers)
 
     # Adapters ----------------------------------------------------------------------------------------

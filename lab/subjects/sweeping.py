@@ -1,4 +1,4 @@
-"""What does each layer and position carry? Activation patching from clean to corrupted runs, everywhere at once.
+"""Activation patching from clean to corrupted runs, at every layer and position at once.
 
 A patch at token p of layer l changes nothing before p and nothing below l. So the tokens before the first
 patched one are computed once and stay in the key-value cache, and each patched run is only its last tokens,
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lab.subjects import prefix, progress
+from lab.subjects import operations, prefix
 from lab.subjects.errors import PromptError, SubjectError
-from lab.subjects.places import Site, features, require
-from lab.subjects.points import See
+from lab.subjects.hook_points import HookPoint, features, require
+from lab.subjects.hooks import See, Tap
 from lab.subjects.prompts import Position, Prompt, resolve
 from lab.subjects.results import Sweep
 from lab.subjects.running import Runner
@@ -38,7 +38,7 @@ def patch_sweep(
     runner: Runner,
     clean: Sequence[Prompt],
     corrupted: Sequence[Prompt],
-    at: Site,
+    at: HookPoint,
     positions: Position,
     answers: tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray] | None,
 ) -> Sweep:
@@ -69,7 +69,7 @@ class _Sweep:
         runner: Runner,
         clean: list[list[int]],
         corrupted: list[list[int]],
-        at: Site,
+        at: HookPoint,
         source: np.ndarray,
         target: np.ndarray,
         answers: tuple[Sequence[int] | np.ndarray, Sequence[int] | np.ndarray] | None,
@@ -103,7 +103,7 @@ class _Sweep:
         pairs = [a if len(a) >= len(b) else b for a, b in zip(self.clean, self.corrupted, strict=True)]
         shares = self.shares = self.runner.may_share(max(map(len, pairs)))
         patches = len(self.units) * int((self.target >= 0).sum())
-        with progress.of("patch sweep", total=patches, unit="patches") as self.advance:
+        with operations.of("patch sweep", total=patches, unit="patches") as self.advance:
             self.runner.in_batches(
                 pairs, lambda chosen: _Pairs(self, chosen).run(), doing="", copies=2, side="left", divisible=True
             )
@@ -167,8 +167,7 @@ class _Pairs:
 
     def _fill(self, rows: slice, start: int, stop: int) -> None:
         """A pass for its keys and values alone: it ends before the last block's output projection."""
-        site = prefix.stop_site(self.runner)
-        with self.runner.tapped([(site, site.layers[0], prefix.end)]):
+        with self.runner.tapped([self.runner.stop]):
             self._step(rows, start, stop, self.cache)
 
     def _step(self, rows: slice | torch.Tensor, start: int, stop: int, cache: Any, copies: int = 1) -> Any:
@@ -203,7 +202,7 @@ class _Pairs:
         at = self.sweep.at
         starts = {self._lowest(k) for k, _ in self.sweep.units[:: self.group]} if self.cache is not None else set()
         taps = [(at, layer, read(layer)) for layer in set(at.layers)]
-        taps += [(Site("resid_post", (b - 1,)), b - 1, keep(b)) for b in starts if b > 0]
+        taps += [(HookPoint("resid_post", (b - 1,)), b - 1, keep(b)) for b in starts if b > 0]
         with self.runner.tapped(taps):
             output = self._step(slice(0, 2 * self.n), self.first, self.both.width, self.cache)
         ends = self.sweep.measure(output.logits[:, -1], [*self.chosen, *self.chosen])
@@ -243,7 +242,7 @@ class _Pairs:
 
     def _writers(
         self, units: list[tuple[int, int]], clean: torch.Tensor, present: np.ndarray, columns: torch.Tensor
-    ) -> Iterator[tuple[Site, int, See]]:
+    ) -> Iterator[Tap]:
         """Hooks that put clean values into the rows of their own unit."""
         count, by_head = len(present), self.sweep.heads is not None
         for k in dict.fromkeys(k for k, _ in units):
@@ -267,6 +266,6 @@ def _columns(tokens: np.ndarray, first: np.ndarray) -> np.ndarray:
     return np.where(tokens < 0, -1, tokens + first[:, None])
 
 
-def _begin(block: int, stream: torch.Tensor) -> tuple[Site, int, See]:
+def _begin(block: int, stream: torch.Tensor) -> Tap:
     """A hook that lets `block` see this stream, whatever the blocks below it passed on."""
-    return Site("resid_post", (block - 1,)), block - 1, lambda _stream: stream
+    return HookPoint("resid_post", (block - 1,)), block - 1, lambda _stream: stream

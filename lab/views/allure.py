@@ -15,8 +15,9 @@ from typing import Any
 from allure_commons.utils import md5
 
 from lab.files.whole import write_whole
+from lab.record.fold import CellRecord
+from lab.record.journal import header
 from lab.record.registry import RunRecord, register
-from lab.record.tables import CellRecord
 from lab.views.shown import STATUS, keep, shown
 from lab.views.templates import settings
 
@@ -27,20 +28,6 @@ MOST_RUNS = 30
 """Earlier runs in the history: each is about a kilobyte a cell in the report."""
 OLDER, EXECUTOR = "history", "executor.json"
 """Where Allure 2 looks for earlier runs, a folder, and for what made this one."""
-
-
-def header(journal: Path, run: str) -> dict[str, Any]:
-    """The event `run` of a run: command, commit, machine, versions; {} where its journal does not begin with one."""
-    for path in sorted(journal.glob(f"{run}-*.jsonl")):
-        with path.open("rb") as file:
-            line = file.readline()
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if event.get("event") == "run":
-            return dict(event)
-    return {}
 
 
 def write_allure(folder: Path, results: Path, cells: Iterable[CellRecord]) -> None:
@@ -109,7 +96,7 @@ def metrics(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
     for cell in cells:
         at = _milliseconds(cell.started)
         for measure in cell.measures:
-            e = measure.read
+            e = measure.estimate
             better = {">": "higher", "<": "lower"}.get(next((c["claim"][0] for c in measure.claims), ""), "neutral")
             key, unit = _key(cell.cell, e.name), "" if e.unit == "%" else e.unit  # a share stays a fraction
             told = {"id": key, "key": key, "title": key, "value": e.value, "start": at, "stop": at, "unit": unit}

@@ -13,20 +13,22 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from lab.files.whole import write_whole
-from lab.record import gather, read
-from lab.record.tables import CellRecord
+from lab.record import Fold, read
+from lab.record.fold import CellRecord
+from lab.record.journal import runs
 from lab.study import named, studies
 
 CARD, RESULTS, CONFIG_JSON, CONFIG_YAML = "EXPERIMENT.md", "results.json", "config.json", "config.yaml"
 FAILED = "_FAILED"
 """Ends the name of the folder of a cell that failed."""
 INVALID = "INVALID"
+_TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 
 
 def safe_name(name: str) -> str:
@@ -203,7 +205,8 @@ def _results(record: CellRecord) -> list[str]:
     lines = [f"- **Verdict:** {record.shown_verdict}" + (f" ({record.reason})" if record.reason else "")]
     for measure in record.measures:
         claims = "; ".join(f"{claim['claim']}: {claim['outcome']}" for claim in measure.claims)
-        told = f"- **{measure.read.name}:** {measure.read.shown} {measure.read.interval} (n={measure.read.n})"
+        e = measure.estimate
+        told = f"- **{e.name}:** {e.shown} {e.interval} (n={e.n})"
         lines.append(told + (f", {claims}" if claims else ""))
     lines += [f"- **Control:** {c['name']}: {c['outcome']} ({c['reason']})" for c in record.controls]
     for name, value in record.reported.items():
@@ -225,11 +228,51 @@ def _reported(value: Any) -> str:
     return _shown(value)
 
 
+class Metadata(TypedDict):
+    """How the cell was run."""
+
+    config: dict[str, Any]
+    """The effective configuration, as config.json holds it."""
+    start_time: Annotated[str, {"pattern": _TIME}]
+    run: str
+    cell: str
+    key: str | None
+    status: Annotated[str, {"enum": ["Completed", "Failed", "Skipped"]}]
+    error: str | None
+    replayed: str | None
+    reproduce: str
+
+
+class Results(TypedDict):
+    """results.json of one cell, beside what studies registered (`fields`)."""
+
+    metadata: Metadata
+    experiment: str
+    model: str
+    verdict: str
+    reason: str
+    metrics: dict[str, Any]
+    """Estimates by name, each with its claims, and whatever else was reported."""
+    controls: list[dict[str, str]]
+    answers: dict[str, dict[str, Any]]
+    """By the number of the research question."""
+    num_samples: int | None
+    """Samples that contributed, where the experiment counts them."""
+    raw_outputs: list[dict[str, Any]]
+    samples: list[dict[str, Any]]
+    plots: dict[str, str]
+    arrays: dict[str, dict[str, Any]]
+    raw: dict[str, dict[str, Any]]
+    notes: list[str]
+    end_time: Annotated[str, {"pattern": _TIME}]
+    duration_seconds: float
+
+
 def outcome(record: CellRecord) -> dict[str, Any]:
-    """results.json; `results_schema.json` beside this file describes it."""
+    """results.json."""
     now = status(record)
     ended = datetime.fromisoformat(record.started).timestamp() + record.seconds
-    return {
+    own: Results = {
         "metadata": {
             "config": record.config,
             "start_time": started(record),
@@ -243,11 +286,10 @@ def outcome(record: CellRecord) -> dict[str, Any]:
         },
         "experiment": record.experiment,
         "model": record.subject,
-        **fields(record.knobs).results,
         "verdict": record.shown_verdict,
         "reason": record.reason,
         "metrics": {
-            **{m.read.name: {**m.estimate, "claims": m.claims} for m in record.measures},
+            **{m.estimate.name: {**asdict(m.estimate), "claims": m.claims} for m in record.measures},
             **record.reported,
         },
         "controls": record.controls,
@@ -262,6 +304,7 @@ def outcome(record: CellRecord) -> dict[str, Any]:
         "end_time": f"{datetime.fromtimestamp(ended, datetime.fromisoformat(record.started).tzinfo):%Y-%m-%d %H:%M:%S}",
         "duration_seconds": record.seconds,
     }
+    return {**own, **fields(record.knobs).results}
 
 
 def write(results: Path, record: CellRecord) -> Path:
@@ -304,8 +347,7 @@ def main(arguments: list[str]) -> int:
 
 def render(results: Path, run: str | None = None) -> list[Path]:
     """Writes the folders of all cells of a run, or of every run; a cell that was killed is told to have failed."""
-    runs = [run] if run else sorted({path.stem.rpartition("-")[0] for path in (results / "journal").glob("*.jsonl")})
-    cells = [
-        cell for name in runs for found in gather(read(results / "journal", name)) for cell in (*found.abandoned, found)
-    ]
+    journal = results / "journal"
+    fold = Fold(read(journal, run))
+    cells = [cell for name in runs(journal) for found in fold.cells(name) for cell in (*found.abandoned, found)]
     return [write(results, cell) for cell in cells if cell.folder]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.estimate import Estimate
-from lab.record.tables import CellRecord, estimates
+from lab.record.fold import CellRecord, estimates
 
 NOT_RUN = "not run"
 INDEPENDENT = (
@@ -89,7 +89,7 @@ def _settings(cell: CellRecord) -> dict[str, Any]:
     read = {part: cell.determined_by.get(part) for part in ("subjects", "data", "code")}
     told = {"claim": cell.claim, "seed": cell.seed, "knobs": cell.knobs, "fingerprint": read}
     told["models"] = {str(i): model.get("backend", {}) for i, model in enumerate(cell.config.get("models", []))}
-    told["bars"] = {measure.read.name: measure.bar for measure in cell.measures if measure.claims}
+    told["bars"] = {measure.estimate.name: measure.bar for measure in cell.measures if measure.claims}
     return _flat(told)
 
 

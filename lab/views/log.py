@@ -20,9 +20,9 @@ from typing import Any
 
 from lab.files.whole import write_whole
 from lab.record import CellRecord, gather, read
+from lab.record.fold import called, estimates
+from lab.record.journal import header
 from lab.record.registry import register
-from lab.record.tables import called, estimates
-from lab.views.allure import header
 from lab.views.record import MODELS, Missing, load
 from lab.views.shown import kind, plots
 from lab.views.templates import template
@@ -202,7 +202,7 @@ def unequal(cells: Sequence[CellRecord], others: Sequence[CellRecord] | None = N
         sizes: dict[str, set[int]] = {}
         for cell in group:
             for measure in cell.measures:
-                sizes.setdefault(measure.read.name, set()).add(measure.read.n)
+                sizes.setdefault(measure.estimate.name, set()).add(measure.estimate.n)
         found += [
             f"{name}: n of {measure} differs ({min(ns)} to {max(ns)})" for measure, ns in sizes.items() if len(ns) > 1
         ]
@@ -260,7 +260,7 @@ def _text(
 
 
 def _rows(cell: CellRecord, name: str) -> list[list[str]]:
-    claims = {m.read.name: (m.bar, ", ".join(c["outcome"] for c in m.claims)) for m in cell.measures}
+    claims = {m.estimate.name: (m.bar, ", ".join(c["outcome"] for c in m.claims)) for m in cell.measures}
     rows = []
     for measure, e in estimates(cell).items():
         bar, outcome = claims.get(measure, ("", "reported"))

@@ -17,13 +17,14 @@ from typing import Any
 
 from lab.files.whole import file_name, write_whole
 from lab.record import CellRecord
-from lab.record.registration import AS_REGISTERED
-from lab.record.tables import KNOWN, called, differing, families, over_seeds
-from lab.views.allure import header
+from lab.record.fold import KNOWN, called, differing
+from lab.record.journal import header
+from lab.record.lock import AS_REGISTERED
 from lab.views.changes import Change
 from lab.views.record import Missing, Record, load
 from lab.views.section import sections
 from lab.views.shown import NUMBERS, numbers, plots
+from lab.views.tables import families, over_seeds
 from lab.views.templates import template
 
 FILES = ("page.html", "page.md")
@@ -105,8 +106,10 @@ def _card(cell: CellRecord, name: str, results: Path, folder: Path) -> dict[str,
         "name": name or "no model",
         "symbol": SYMBOLS[cell.verdict],
         "style": "known" if cell.shown_verdict.endswith(f"({KNOWN})") else cell.verdict.lower(),
-        "claimed": [(f"{m.read.name} {m.read.shown} {m.read.interval}", m.bar) for m in cell.measures if m.claims],
-        "headline": head.read.shown if head else "",
+        "claimed": [
+            (f"{m.estimate.name} {m.estimate.shown} {m.estimate.interval}", m.bar) for m in cell.measures if m.claims
+        ],
+        "headline": head.estimate.shown if head else "",
         "numbers": numbers(cell),
         "plots": [(n, _inlined(path), os.path.relpath(path, folder)) for n, path in there.items()],
         "gone": gone,

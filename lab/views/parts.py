@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.record import write_tables
 from lab.study import merged, named, studies
 from lab.views import work
 from lab.views.record import Record
+from lab.views.tables import write_tables
 
 TABLES, PROGRESS = "tables", "progress"
 Made = tuple[list[Path], list[str]]

@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.record import CellRecord, gather, read
-from lab.record.tables import differing
+from lab.record import CellRecord, Fold, read
+from lab.record.fold import differing
+from lab.record.journal import runs
 
 
 class Missing(ValueError):
@@ -62,11 +63,6 @@ class Record:
 MODELS = ("model", "other_model")
 
 
-def runs(journal: Path) -> list[str]:
-    """The runs of a journal folder, oldest first."""
-    return sorted({path.stem.rpartition("-")[0] for path in journal.glob("*.jsonl")})
-
-
 def load(results: Path, run: str | None = None) -> Record:
     """Reads a results folder: the run that is named, else one result of each cell over all runs.
 
@@ -80,7 +76,8 @@ def load(results: Path, run: str | None = None) -> Record:
         )
     if run not in (None, *known):
         raise Missing(f"no run {run} in {journal}; the last ones are {', '.join(known[-3:])}")
-    gathered = {name: gather(read(journal, name)) for name in known}
+    fold = Fold(read(journal))
+    gathered = {name: fold.cells(name) for name in known}
     everything = [cell for name in known for cell in gathered[name]]
     chosen = gathered[run] if run else _chosen(everything)
     return Record(results, tuple(chosen), tuple(_others(everything, chosen)))

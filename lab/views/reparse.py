@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.judging.judges import Offline
-from lab.record.arrays import Damaged
-from lab.record.raw import load as rows_of
+from lab.record.store import Damaged
+from lab.record.store import load_rows as rows_of
 from lab.study import merged, named
 from lab.views.record import Missing, Record, load
 

@@ -23,9 +23,10 @@ from allure_commons.utils import md5
 from attr import asdict
 
 from lab.files.whole import checksum_of, write_whole
-from lab.record.tables import KNOWN, NOT_REFUTED, CellRecord, entry, estimates
+from lab.record.fold import KNOWN, NOT_REFUTED, CellRecord, estimates
 from lab.study import studies
 from lab.views.cards import as_yaml
+from lab.views.tables import entry
 
 STATUS = {
     "PASS": "passed",
@@ -178,7 +179,7 @@ def severity(record: CellRecord) -> str:
 
 def numbers(record: CellRecord) -> list[list[str]]:
     """What a cell measured and reported as rows under `NUMBERS`, printed as the tables print it."""
-    claims = {m.read.name: (m.bar, ", ".join(c["outcome"] for c in m.claims), m.p) for m in record.measures}
+    claims = {m.estimate.name: (m.bar, ", ".join(c["outcome"] for c in m.claims), m.p) for m in record.measures}
     rows = []
     for name, e in estimates(record).items():
         bar, verdict, p = claims.get(name, ("", "reported", e.p))
@@ -196,7 +197,7 @@ def _csv(rows: list[list[str]]) -> str:
 
 def _description(record: CellRecord, gone: list[str]) -> str:
     """Markdown: claim, bar, verdict and numbers in the order in which one asks for them."""
-    bars = ", ".join(f"{m.read.name} {m.bar}" for m in record.measures if m.claims) or "none was reached"
+    bars = ", ".join(f"{m.estimate.name} {m.bar}" for m in record.measures if m.claims) or "none was reached"
     lines = [f"**Claim**: {record.claim}", f"**Bar**: {bars}", f"**Verdict**: {record.shown_verdict}. {record.reason}"]
     if record.negative:
         lines.append(f"**Negative control**: {record.negative}")
@@ -258,7 +259,9 @@ def _steps(record: CellRecord, at: int) -> list[model2.TestStepResult]:
     """Controls and claims with what each came to; Allure takes a message beside them for an error."""
     steps = [(f"control: {c['name']}: {c['reason']}", c["outcome"]) for c in record.controls]
     steps += [
-        (f"claim: {m.read.name} {c['claim']}: {c['reason']}", c["outcome"]) for m in record.measures for c in m.claims
+        (f"claim: {m.estimate.name} {c['claim']}: {c['reason']}", c["outcome"])
+        for m in record.measures
+        for c in m.claims
     ]
     return [
         model2.TestStepResult(name=name, status=STATUS[outcome], stage=_FINISHED, start=at, stop=at)

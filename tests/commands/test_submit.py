@@ -11,7 +11,9 @@ import pytest
 
 from lab.__main__ import main
 from lab.commands import submit
-from lab.plugin.shards import Shards, ended
+from lab.plugin.shards import Shards
+from lab.record import Fold
+from lab.record.events import Line, Share
 from tests.plugin.test_shards import SUITE, bytes_of
 
 QUICK = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
@@ -28,7 +30,7 @@ def write(self, cell, event, **fields):
     planned = trouble.read_text().split() if trouble.exists() else []
     for one in planned:
         name, _, what = one.partition(":")
-        if event == "item" and cell == name:
+        if event.name_of() == "item" and cell == name:
             trouble.write_text("\\n".join([*planned[: planned.index(one)], *planned[planned.index(one) + 1 :]]))
             if what == "preempted":  # as Slurm does: the signal goes to the job, which ends this process
                 os.kill(os.getppid(), signal.SIGUSR2)
@@ -134,7 +136,7 @@ def test_only_what_did_not_end_is_left_and_what_comes_after_it(suite):
     (suite / "journal").mkdir()
 
     def left(*names):
-        lines = [json.dumps({"event": "share", "name": name, "status": 0}) + "\n" for name in names]
+        lines = [json.dumps(Line("r", "", None, "1", Share(name, 0)).plain) + "\n" for name in names]
         (suite / "journal" / "r-x.jsonl").write_text("".join(lines))
         return [[share.name for share in wave] for wave in submit._left(shards)]
 
@@ -142,9 +144,8 @@ def test_only_what_did_not_end_is_left_and_what_comes_after_it(suite):
     assert left("0.1", "2.1") == [["0.0"], ["1.0"], ["2.1"]]
     assert left("0.0", "0.1", "1.0") == [["2.1"]]
     assert left("0.0", "0.1", "1.0", "2.1") == []
-    assert ended([{"event": "share", "name": "0.0", "status": 1}, {"event": "share", "name": "0.0", "status": 0}]) == {
-        "0.0": 0
-    }
+    again = [Line("r", "", None, time, Share("0.0", status)) for time, status in (("2", 0), ("1", 1))]
+    assert Fold(again).shares("r") == {"0.0": 0}
 
 
 @pytest.mark.parametrize(

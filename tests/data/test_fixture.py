@@ -41,8 +41,8 @@ def replayed(result):
 
 
 def recorded(pytester):
-    events = sorted(read(pytester.path / "results" / "journal"), key=lambda event: event["time"])
-    return [event["rows"][0] for event in events if event["event"] == "rows"]
+    lines = sorted(read(pytester.path / "results" / "journal"), key=lambda line: line.time)
+    return [line.event.rows[0] for line in lines if line.kind == "rows"]
 
 
 def test_a_changed_file_makes_the_cell_run_anew(run, pytester):

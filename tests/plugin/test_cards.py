@@ -11,13 +11,15 @@ import jsonschema
 import pytest
 import yaml
 
-import lab.record
+from lab.files.typed import schema_of
 from lab.record import gather, read
 from lab.studies.activations import card_fields
 from lab.views import cards
 from lab.views.cards import safe_name
 
-SCHEMA = json.loads((Path(lab.record.__file__).parent / "results_schema.json").read_text())
+SCHEMA = schema_of(cards.Results)
+SCHEMA["properties"]["prompt_strategy"] = {"type": ["string", "null"]}  # registered by a study
+SCHEMA["required"].append("prompt_strategy")
 SUITE = """
 import os, pathlib
 import pytest

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from lab.record.overall import overall
+from lab.record.fold import overall
 from lab.studies.plan003.planning import decide
 
 QUICK = ("-p", "no:cacheprovider")

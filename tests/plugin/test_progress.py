@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from lab.subjects import load, progress
+from lab.subjects import load, operations
 from tests.plugin.terminal import Screen, run
 
 SUITE = """
@@ -14,7 +14,7 @@ import time
 import pytest
 from lab.estimate import Estimate
 from lab.plugin import experiment
-from lab.subjects import progress
+from lab.subjects import operations
 
 def seen(low, high):
     return Estimate((low + high) / 2, low, high, n=100, method="made")
@@ -22,7 +22,7 @@ def seen(low, high):
 @pytest.mark.parametrize("layer", [1, 2, 3])
 @experiment(id="{id}", claim="it is high", phase="test")
 def test_layers(evidence, layer):
-    with progress.of("capture", total=40, unit="prompts") as advance:
+    with operations.of("capture", total=40, unit="prompts") as advance:
         for _ in range(20):
             time.sleep(0.015)
             advance(2)
@@ -132,7 +132,7 @@ def test_long_work_says_how_far_it_is():
     """Every long operation of a subject, as its first block sees it. No prompt fits beside another one."""
     found, subject, prompts = [], load("clinic-gpt2"), ["Patient Gresten takes"] * 6
     subject.tokens_per_batch = 4
-    look = subject.blocks[0].register_forward_pre_hook(lambda *_: found.append(told(progress.current())))
+    look = subject.blocks[0].register_forward_pre_hook(lambda *_: found.append(told(operations.current())))
     for work, first, last in (
         (lambda: subject.capture(prompts, at=subject.resid_post(0)), "capture 0/6 prompts", "capture 5/6 prompts"),
         (lambda: subject.choose(prompts, [" A", " B"]), "choose 0/6 prompts", "choose 5/6 prompts"),
@@ -143,7 +143,7 @@ def test_long_work_says_how_far_it_is():
         work()
         known = list(filter(None, found))
         assert (known[0], known[-1]) == (first, last)
-        assert progress.current() is None
+        assert operations.current() is None
     look.remove()
 
 

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xdist.remote import Producer
 
-from lab.plugin import devices, history
+from lab.plugin import devices
 from lab.plugin.scheduler import SubjectScheduling, Work
+from lab.record import Fold
+from lab.record.events import Finished, Keyed, Line, Started
 
 
 class FakeWorker:
@@ -188,16 +190,16 @@ def test_cells_that_take_less_than_last_time_are_not_shared_out():
 
 
 def test_the_journal_says_how_long_a_cell_took_without_its_fixtures():
-    def event(kind, second, run="r1", **more):
-        return {"run": run, "cell": "E[a]", "event": kind, "time": f"2026-01-01T00:00:{second:02}+00:00", **more}
+    def line(event, second, run="r1"):
+        return Line(run, "E[a]", None, f"2026-01-01T00:00:{second:02}+00:00", event)
 
-    cell = {"experiment": "E", "params": {}, "negative": None}
-    ran = [event("started", 0, **cell), event("keyed", 20), event("finished", 25, verdict="PASS", replayed=None)]
-    assert history.seconds(ran) == {"E[a]": 5.0}
-    again = [event("started", 30, "r2", **cell), event("finished", 31, "r2", verdict="FAIL", replayed="r1")]
-    killed = [event("started", 40, "r3", **cell)]
-    assert history.seconds(ran + again + killed) == {"E[a]": 5.0}
-    assert history.outcomes(ran + again + killed)["E[a]"].verdict == "FAIL"
+    cell = Started("E", "c", "p", "", {}, {}, 42, None)
+    ran = [line(cell, 0), line(Keyed({}), 20), line(Finished("PASS", "r", 5.0, {}), 25)]
+    assert Fold(ran).seconds() == {"E[a]": 5.0}
+    again = [line(cell, 30, "r2"), line(Finished("FAIL", "r", 5.0, {}, replayed="r1"), 31, "r2")]
+    killed = [line(cell, 40, "r3")]
+    assert Fold(ran + again + killed).seconds() == {"E[a]": 5.0}
+    assert Fold(ran + again + killed).outcomes()["E[a]"].verdict == "FAIL"
 
 
 QUICK = ("-p", "no:cacheprovider")

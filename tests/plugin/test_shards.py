@@ -9,9 +9,11 @@ from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.plugin import folder, history, sharding
+from lab.plugin import folder, sharding
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds
-from lab.plugin.shards import Shards, deal, ended, shares, waves
+from lab.plugin.shards import Shards, deal, shares, waves
+from lab.record import Fold, read
+from lab.record.events import Finished, Line, Started
 from tests.plugin.test_scheduler import shapes
 
 QUICK = ("-p", "no:cacheprovider")
@@ -130,8 +132,7 @@ def test_a_share_with_workers_keeps_to_its_part(dealt, pytester):
     names = {path.name.partition("-shard")[2] for path in (pytester.path / "results" / "journal").iterdir()}
     assert all(name.startswith(share.name) for name in names)
     assert any(".gw" in name for name in names)
-    found = ended(json.loads(line) for path in (pytester.path / "results" / "journal").iterdir()
-                  for line in path.read_text().splitlines())  # fmt: skip
+    found = Fold(read(pytester.path / "results" / "journal")).shares(shards.run)
     assert found.keys() == {share.name}
 
 
@@ -253,11 +254,11 @@ def test_twelve_models_of_different_length_fill_four_shards_evenly():
 
 
 def test_the_journal_says_how_long_a_model_took_to_load():
-    def event(kind, second, run="r1", cell="E[a]", **more):
-        return {"run": run, "cell": cell, "event": kind, "time": f"2026-01-01T00:00:{second:02}+00:00", **more}
+    def line(event, second, run="r1", cell="E[a]"):
+        return Line(run, cell, None, f"2026-01-01T00:00:{second:02}+00:00", event)
 
-    head = {"experiment": "E", "params": {"model": "a"}, "negative": None}
-    ran = [event("started", 0, **head), event("finished", 9, verdict="PASS", effort={"load_seconds": 4.0})]
-    other = [event("started", 10, cell="F[a]", **head), event("finished", 19, cell="F[a]", verdict="PASS", effort={})]
-    again = [event("started", 30, "r2", **head), event("finished", 31, "r2", verdict="PASS", replayed="r1")]
-    assert history.loads(ran + other + again) == {"a": 4.0}
+    head = Started("E", "c", "p", "a", {"model": "a"}, {}, 42, None)
+    ran = [line(head, 0), line(Finished("PASS", "r", 9.0, {"load_seconds": 4.0}), 9)]
+    other = [line(head, 10, cell="F[a]"), line(Finished("PASS", "r", 9.0, {}), 19, cell="F[a]")]
+    again = [line(head, 30, "r2"), line(Finished("PASS", "r", 9.0, {}, replayed="r1"), 31, "r2")]
+    assert Fold(ran + other + again).loads() == {"a": 4.0}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from lab.record.tables import CellRecord, Measure, over_seeds
+from lab.record.fold import CellRecord, Measure
 from lab.subjects.names import organisms as names
+from lab.views.tables import over_seeds
 
 SUITE = """
 from lab.estimate import Estimate

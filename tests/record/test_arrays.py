@@ -7,13 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from lab.record import Cell, Journal, Notebook, Past, gather
-from lab.record.arrays import Damaged, load
+from lab.record import Cell, Fold, Journal, Notebook, gather, read
+from lab.record.store import Damaged
+from lab.record.store import load_arrays as load
 
 
 def notebook(results, run="run1"):
     cell = Cell("A[x]", "A", "c", "p", "x", {}, {}, 42)
-    return Notebook(cell, Journal(results / "journal", run, "main"), results, Past.of(results / "journal"))
+    return Notebook(cell, Journal(results / "journal", run, "main"), results, Fold(read(results / "journal")))
 
 
 MEANS = {"a/mean": np.linspace(0, 1, 6).reshape(2, 3), "a/layers": np.array([0, 4])}
@@ -31,7 +32,7 @@ def test_arrays_are_kept_as_they_are_and_told_in_the_journal(tmp_path):
 
 def test_they_are_read_without_torch(tmp_path):
     path = notebook(tmp_path).arrays("m", MEANS)
-    code = f"import sys; from lab.record.arrays import load; load({str(path)!r}); print('torch' in sys.modules)"
+    code = f"import sys; from lab.record.store import load_arrays; load_arrays({str(path)!r}); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

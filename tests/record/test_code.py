@@ -1,12 +1,15 @@
 """A fingerprint follows the sources that an experiment uses, and no others."""
 
 import importlib
+import re
 import shutil
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+import lab
 from lab.files import texts
 from lab.files.embedded import folder
 from lab.record import code
@@ -63,6 +66,33 @@ def test_other_versions_of_what_computes_change_it(project, monkeypatch):
         assert seen(project) != before
     finally:
         code._environment.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "line", ["import pandas", "from pingouin import anova", "from lab.stats import second_opinion"]
+)
+def test_pingouin_and_pandas_count_only_for_who_imports_them(project, monkeypatch, line):
+    path = project / "pack" / "far.py"
+
+    def of(version):
+        monkeypatch.setattr(code, "versions", lambda: {"numpy": "1", "pandas": version, "pingouin": version})
+        code._environment.cache_clear()
+        return seen(project)
+
+    try:
+        assert of("1") == of("2")
+        path.write_text(f"def f():\n    {line}\n")
+        assert of("1") != of("2")
+    finally:
+        code._environment.cache_clear()
+
+
+def test_one_module_of_the_library_uses_them_and_none_imports_it():
+    root = Path(lab.__file__).parent
+    told = re.compile(r"^\s*(?:import|from) (pandas|pingouin)\b|import_module\(.(pandas|pingouin)", re.MULTILINE)
+    users = {str(path.relative_to(root)) for path in root.rglob("*.py") if told.search(path.read_text())}
+    assert users == {"stats/second_opinion.py"}
+    assert not [path for path in root.rglob("*.py") if "lab.stats.second_opinion" in code._imported(path, "x")]
 
 
 def test_a_change_in_any_text_of_a_prompt_changes_it(project, tmp_path, monkeypatch):

@@ -10,6 +10,9 @@ import pytest
 
 from lab.files.whole import write_whole
 from lab.record import Journal, read
+from lab.record.events import Failed, Line, Report, Started
+
+STARTED = Started("A", "c", "p", "x", {}, {}, 42, None)
 
 
 @contextmanager
@@ -26,31 +29,31 @@ def room(size):
 @pytest.fixture
 def journal(tmp_path):
     made = Journal(tmp_path, "run", "main")
-    made.write("A", "started")
-    made.write("B", "started")
+    made.write("A", STARTED)
+    made.write("B", STARTED)
     return made
 
 
 @pytest.mark.parametrize("more", [0, 1, 40])
 def test_a_torn_line_is_an_error_and_the_others_stay(journal, tmp_path, more):
     with room(journal.path.stat().st_size + more), pytest.raises(OSError, match="too large"):
-        journal.write("A", "report", values={"text": "x" * 200})
-    journal.write("B", "report", values={})
+        journal.write("A", Report({"text": "x" * 200}))
+    journal.write("B", Report({}))
     if more:
         with pytest.warns(UserWarning, match=r"run-main.jsonl:3 is not whole and was left out"):
             found = list(read(tmp_path))
     else:
         found = list(read(tmp_path))
-    assert [(event["cell"], event["event"]) for event in found] == [("A", "started"), ("B", "started"), ("B", "report")]
+    assert [(line.cell, line.kind) for line in found] == [("A", "started"), ("B", "started"), ("B", "report")]
 
 
 def test_lines_may_be_torn_again_and_again(journal, tmp_path):
     for _ in range(3):
         with room(journal.path.stat().st_size + 30), pytest.raises(OSError, match="too large"):
-            journal.write("A", "report", values={"text": "x" * 200})
-    journal.write("A", "finished", verdict="INVALID", reason="no room")
+            journal.write("A", Report({"text": "x" * 200}))
+    journal.write("A", Failed("INVALID", "no room", 0.0, {}))
     with pytest.warns(UserWarning, match="not whole"):
-        assert [event["event"] for event in read(tmp_path)] == ["started", "started", "finished"]
+        assert [line.kind for line in read(tmp_path)] == ["started", "started", "failed"]
 
 
 def test_a_disk_that_fails_to_flush_is_an_error(journal, tmp_path, monkeypatch):
@@ -60,9 +63,9 @@ def test_a_disk_that_fails_to_flush_is_an_error(journal, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left on device"):
-            journal.write("A", "report", values={})
-    journal.write("B", "report", values={})
-    assert [event["cell"] for event in read(tmp_path) if event["event"] == "report"][-1] == "B"
+            journal.write("A", Report({}))
+    journal.write("B", Report({}))
+    assert [line.cell for line in read(tmp_path) if line.kind == "report"][-1] == "B"
 
 
 def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_rest(tmp_path):
@@ -81,7 +84,7 @@ def test_a_failed_move_leaves_no_rest_either(tmp_path):
 
 
 def test_a_journal_with_bytes_that_are_no_text_is_read_around(tmp_path):
-    event = json.dumps({"cell": "A", "event": "started"})
+    event = json.dumps(Line("run", "A", None, "2026-01-01T00:00:00+00:00", Report({})).plain)
     (tmp_path / "run-main.jsonl").write_bytes(event.encode() + b"\n\xff\xfe{\n" + event.encode() + b"\n")
     with pytest.warns(UserWarning, match="2 is not whole"):
         assert len(list(read(tmp_path))) == 2

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.record.items import Work
+from lab.record.resume import Work
 
 
 class Disk(dict):

@@ -10,9 +10,9 @@ import pytest
 
 from lab.estimate import Bar, Estimate
 from lab.files.plain import plain
-from lab.record import Cell, Journal, Notebook, gather, read, write_tables
-from lab.record.journal import SCHEMA
-from lab.record.tables import summary_table
+from lab.record import Cell, Journal, Notebook, gather, read
+from lab.record.events import SCHEMA
+from lab.views.tables import summary_table, write_tables
 
 
 def cell(name="A[x]", **more):
@@ -37,7 +37,8 @@ def test_every_event_is_on_disk_as_it_happens(notebook, tmp_path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["started", "control", "report", "measured", "judged", "finished"]
     assert all(line["schema"] == SCHEMA and line["run"] == "run1" and line["cell"] == "A[x]" for line in lines)
-    assert lines == notebook.events
+    assert lines == [line.plain for line in notebook.events]
+    assert list(read(path.parent)) == notebook.events
 
 
 def test_a_run_that_records_nothing_leaves_nothing(tmp_path):
@@ -57,7 +58,7 @@ def test_a_torn_last_line_is_left_out_and_said(notebook, tmp_path):
 def test_a_run_reads_all_its_processes_and_no_other_run(tmp_path):
     for run, worker in (("run1", "gw0"), ("run1", "gw1"), ("run2", "gw0")):
         Notebook(cell(f"{run}{worker}"), Journal(tmp_path, run, worker), tmp_path)
-    assert {event["cell"] for event in read(tmp_path, "run1")} == {"run1gw0", "run1gw1"}
+    assert {line.cell for line in read(tmp_path, "run1")} == {"run1gw0", "run1gw1"}
     assert len(list(read(tmp_path))) == 3
 
 

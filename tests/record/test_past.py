@@ -1,18 +1,18 @@
 """What an earlier run found is repeated as it was, and only under its own key."""
 
 import json
-from pathlib import Path
 
 import jsonschema
 import pytest
 
-import lab.record
 from lab.estimate import Estimate
-from lab.record import Cell, Journal, Notebook, Past, gather, read, write_tables
-from lab.record.registration import Registered
+from lab.record import Cell, Fold, Journal, Notebook, gather, read
+from lab.record.events import Ended, Share, schema
+from lab.record.lock import Registered
+from lab.views.tables import write_tables
 
 SEEN = Estimate(0.61, 0.57, 0.65, n=600, method="DeLong", p=0.0004)
-SCHEMA = json.loads((Path(lab.record.__file__).parent / "schema.json").read_text())
+SCHEMA = schema()
 FITS = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 PARTS = {"subjects": {"model": "abc"}, "data": {"words": "def"}, "code": "0123456789abcdef"}
 
@@ -43,6 +43,7 @@ def experiment(book, results, *, verdict="FAIL", parts=PARTS):
     book.report(sizes=[1, 2], other=SEEN)
     book.rows("texts", [{"prompt": "p", "score": 1.5}])
     book.arrays("means", {"a": [1.0, 2.0]})
+    book.raw("answers", [{"text": "yes"}])
     book.answer(1, "so far:", [{"layer": 0, "cosine": 0.9}])
     book.note("batches of half the size")
     book.plot("line", lambda axes: axes.plot([0, 1]))
@@ -59,19 +60,19 @@ def done(tmp_path):
 def test_every_event_fits_the_published_schema(done, tmp_path):
     broken = notebook(tmp_path, "20260101-000000-bbbb")
     broken.finish("INVALID", "it broke")
-    broken._journal.write("", "share", name="0.0", status=1)
-    broken._journal.write("", "ended", status=1)
+    broken._journal.write("", Share("0.0", 1))
+    broken._journal.write("", Ended(1))
     events = list(read(tmp_path / "journal"))
     kinds = {one["properties"]["event"]["const"] for one in SCHEMA["oneOf"]}
-    assert {event["event"] for event in events} == kinds
-    for event in events:
-        FITS.validate(event)
+    assert {line.kind for line in events} == kinds
+    for line in events:
+        FITS.validate(line.plain)
     with pytest.raises(jsonschema.ValidationError):
-        FITS.validate(events[0] | {"more": 1})
+        FITS.validate(events[0].plain | {"more": 1})
 
 
 def test_a_repeated_cell_is_as_it_was(done, tmp_path):
-    again = experiment(notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal")), tmp_path)
+    again = experiment(notebook(tmp_path, "20260102-000000-bbbb", Fold(read(tmp_path / "journal"))), tmp_path)
     assert again.replayed == "20260101-000000-aaaa"
     assert [str(v) for v in again.judged] == [str(v) for v in done.judged]
     assert (again.asked.outcome, again.shown) == ("FAIL", "assert ...")
@@ -81,11 +82,11 @@ def test_a_repeated_cell_is_as_it_was(done, tmp_path):
     again.finish("FAIL", again.asked.reason, shown=again.shown)
     tables = []
     for run in ("20260101-000000-aaaa", "20260102-000000-bbbb"):
-        cells = gather(event for event in read(tmp_path / "journal", run) if event["event"] != "registration")
+        cells = gather(line for line in read(tmp_path / "journal", run) if line.kind != "registration")
         write_tables(cells, tmp_path / run)
         tables.append([(tmp_path / run / name).read_bytes() for name in ("summary_table.md", "statistics.json")])
     assert tables[0] == tables[1]
-    third = experiment(notebook(tmp_path, "20260103-000000-cccc", Past.of(tmp_path / "journal")), tmp_path)
+    third = experiment(notebook(tmp_path, "20260103-000000-cccc", Fold(read(tmp_path / "journal"))), tmp_path)
     assert third.replayed == "20260101-000000-aaaa"  # the run that did the work, however often it was repeated
 
 
@@ -96,7 +97,7 @@ def test_a_repeated_cell_is_as_it_was(done, tmp_path):
 )  # fmt: skip
 def test_another_key_is_another_cell(done, tmp_path, change):
     parts = change.pop("parts", PARTS)
-    again = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"), **change)
+    again = notebook(tmp_path, "20260102-000000-bbbb", Fold(read(tmp_path / "journal")), **change)
     assert again.begin(parts) != done.key
     assert not again.replay()
     assert list(again.resume([1, 2])) == [1, 2]
@@ -105,7 +106,7 @@ def test_another_key_is_another_cell(done, tmp_path, change):
 @pytest.mark.parametrize("verdict", ["INVALID", "SKIPPED"])
 def test_what_was_not_decided_is_tried_again(tmp_path, verdict):
     experiment(notebook(tmp_path, "20260101-000000-aaaa"), tmp_path, verdict=verdict)
-    again = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"))
+    again = notebook(tmp_path, "20260102-000000-bbbb", Fold(read(tmp_path / "journal")))
     again.begin(PARTS)
     assert not again.replay()
     assert list(again.resume([1, 2, 3])) == [3]
@@ -113,7 +114,7 @@ def test_what_was_not_decided_is_tried_again(tmp_path, verdict):
 
 def test_a_cell_whose_plot_is_gone_is_run_again(done, tmp_path):
     done.plots["line"].unlink()
-    again = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"))
+    again = notebook(tmp_path, "20260102-000000-bbbb", Fold(read(tmp_path / "journal")))
     again.begin(PARTS)
     assert not again.replay()
 
@@ -122,14 +123,16 @@ def test_a_journal_of_another_schema_is_not_repeated(done, tmp_path):
     (path,) = (tmp_path / "journal").glob("*.jsonl")
     lines = [{k: v for k, v in json.loads(line).items() if k != "key"} | {"schema": 1} for line in path.open()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    again = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"))
+    with pytest.warns(UserWarning, match=r"aaaa-main.jsonl:1 and \d+ more lines: each is of schema 1, not 2"):
+        past = Fold(read(tmp_path / "journal"))
+    again = notebook(tmp_path, "20260102-000000-bbbb", past)
     again.begin(PARTS)
     assert not again.replay()
-    assert [cell.run for cell in gather(read(tmp_path / "journal"))] == ["20260102-000000-bbbb"]
+    assert [cell.run for cell in gather(read(tmp_path / "journal", quiet=True))] == ["20260102-000000-bbbb"]
 
 
 def test_two_loops_have_two_names(done, tmp_path):
-    book = notebook(tmp_path, "20260102-000000-bbbb", Past.of(tmp_path / "journal"))
+    book = notebook(tmp_path, "20260102-000000-bbbb", Fold(read(tmp_path / "journal")))
     book.begin(PARTS)
     assert list(book.resume([1, 2], name="others")) == [1, 2]
     with pytest.raises(ValueError, match="'others' names a loop already"):
@@ -139,10 +142,10 @@ def test_two_loops_have_two_names(done, tmp_path):
 def test_a_cell_whose_plot_was_drawn_over_under_other_knobs_is_run_again(done, tmp_path):
     other = notebook(tmp_path, "20260102-000000-bbbb", knobs={"n": 4})
     assert other.plot("line", lambda axes: axes.plot([1, 0])) == done.plots["line"]
-    again = notebook(tmp_path, "20260103-000000-cccc", Past.of(tmp_path / "journal"))
+    again = notebook(tmp_path, "20260103-000000-cccc", Fold(read(tmp_path / "journal")))
     again.begin(PARTS)
     assert not again.replay()
     again.plot("line", lambda axes: axes.plot([0, 1]))
-    third = notebook(tmp_path, "20260104-000000-dddd", Past.of(tmp_path / "journal"))
+    third = notebook(tmp_path, "20260104-000000-dddd", Fold(read(tmp_path / "journal")))
     third.begin(PARTS)
     assert third.replay(), "the picture is its own again"

@@ -5,16 +5,16 @@ import tracemalloc
 
 import pytest
 
-from lab.record import Cell, Journal, Notebook, Past, gather
-from lab.record.arrays import Damaged
-from lab.record.raw import load
+from lab.record import Cell, Fold, Journal, Notebook, gather, read
+from lab.record.store import Damaged
+from lab.record.store import load_rows as load
 
 ROWS = [{"task": "math_1", "raw": "4, très volontiers", "value": 4.0}, {"task": "math_2", "raw": "no", "value": None}]
 
 
 def notebook(results, run="run1"):
     cell = Cell("A[x]", "A", "c", "p", "x", {}, {}, 42)
-    return Notebook(cell, Journal(results / "journal", run, "main"), results, Past.of(results / "journal"))
+    return Notebook(cell, Journal(results / "journal", run, "main"), results, Fold(read(results / "journal")))
 
 
 def test_rows_are_kept_as_they_are_beside_the_journal(tmp_path):

@@ -23,9 +23,9 @@ import pytest
 
 from lab.stats.intervals import wilson
 from lab.studies.shared import prompts
-from lab.subjects import LoadError, PromptError, SubjectError, answers, api, load
+from lab.subjects import LoadError, PromptError, SubjectError, api, load
+from lab.subjects.api import begins
 from lab.subjects.names import folder
-from lab.subjects.options import begins
 from tests.subjects.api_server import DROP, NOW, Answer, Server, completion, error
 
 KEY = "sk-recognisable-0123456789abcdef"
@@ -59,6 +59,11 @@ def connect(server, **options):
 
 def asked(request):
     return request["messages"][-1]["content"]
+
+
+def kept(folder):
+    """The files of the answers in a cache's folder."""
+    return sorted(path for path in folder.rglob("*.jsonl"))
 
 
 # Names and keys --------------------------------------------------------------------------------------
@@ -587,8 +592,7 @@ def test_ctrl_c_cancels_what_is_queued_and_keeps_what_came(serve, tmp_path, inte
         connect(server, concurrency=2, cache=tmp_path).chat([str(i) for i in range(200)])
     time.sleep(0.2)
     assert 5 < len(server.requests) < 20
-    (file,) = tmp_path.iterdir()
-    assert len(file.read_text().splitlines()) == len(server.requests)
+    assert len(kept(tmp_path)) == len(server.requests)
 
 
 def test_it_is_quiet_where_nobody_looks(serve, capsys):
@@ -618,9 +622,9 @@ def test_a_second_run_sends_nothing(serve, tmp_path):
     assert everything(second) == first
     assert len(server.requests) == sent
     assert second.usage == api.Usage(cached=8)
-    (file,) = (tmp_path / "new" / "folder").iterdir()
-    assert file.name.startswith("tiny-")
-    assert all(set(json.loads(line)) == {"key", "text", "cut", "top", "without"} for line in file.open())
+    (own,) = (tmp_path / "new" / "folder").iterdir()
+    assert own.name.startswith("tiny-")
+    assert len(kept(own)) == 8
 
 
 def test_models_and_servers_do_not_share_answers(serve, tmp_path):
@@ -631,33 +635,33 @@ def test_models_and_servers_do_not_share_answers(serve, tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_torn_and_foreign_lines_are_passed_over_and_noted(serve, tmp_path):
+def test_torn_and_foreign_entries_are_passed_over_and_noted(serve, tmp_path):
     server = serve(lambda i, request: completion(asked(request)))
     connect(server, cache=tmp_path, concurrency=1).chat(["one", "two", "three"])
-    (file,) = tmp_path.iterdir()
-    lines = file.read_bytes().splitlines(keepends=True)
-    foreign = [b'{"key": "x", "text": 5}\n', b'{"text": "no key"}\n', b"\xff\xfe\n", b"[1]\n", b"\n"]
-    file.write_bytes(b"".join([lines[0], *foreign, lines[1], lines[2][:40]]))
+    torn, foreign, _ = kept(tmp_path)
+    foreign.write_bytes(torn.read_bytes())
+    torn.write_bytes(torn.read_bytes()[:40])
     subject = connect(server, cache=tmp_path)
-    assert subject.chat(["one", "two", "three"]) == [["one"], ["two"], ["three"]]
-    assert len(server.requests) == 4
-    assert subject.notes == [f"5 lines of {file} could not be read; those answers are asked for again"]
+    with pytest.warns(UserWarning, match="is damaged or another entry's") as warned:
+        assert subject.chat(["one", "two", "three"]) == [["one"], ["two"], ["three"]]
+    assert len(warned) == 2
+    assert len(server.requests) == 5
     assert connect(server, cache=tmp_path).chat(["one", "two", "three"]) == [["one"], ["two"], ["three"]]
-    assert len(server.requests) == 4
+    assert len(server.requests) == 5
 
 
-def test_answers_are_in_the_file_as_soon_as_they_are_there(serve, tmp_path):
+def test_answers_are_kept_as_soon_as_they_are_there(serve, tmp_path):
     seen = []
 
     def script(i, request):
-        seen.append(sum(len(file.read_text().splitlines()) for file in tmp_path.iterdir()))
+        seen.append(len(kept(tmp_path)))
         return completion("fine")
 
     connect(serve(script), cache=tmp_path, concurrency=1).chat(["one", "two", "three"])
     assert seen == [0, 1, 2]
 
 
-def test_many_threads_write_whole_lines(serve, tmp_path):
+def test_many_threads_write_whole_entries(serve, tmp_path):
     server = serve(lambda i, request: completion(asked(request) * 2000))
     subject = connect(server, cache=tmp_path, concurrency=16)
     subject.chat([f"{i}," for i in range(60)])
@@ -672,7 +676,11 @@ def test_a_cache_that_cannot_be_is_one_line(serve, tmp_path):
         connect(serve(), cache=tmp_path / "file")
     subject = connect(serve(), cache=tmp_path / "folder")
     (tmp_path / "folder").rmdir()
-    with pytest.raises(SubjectError, match="the answers cannot be kept in .*folder"):
+    (tmp_path / "folder").touch()
+    with (
+        pytest.warns(UserWarning, match="nothing more can be kept in"),
+        pytest.raises(SubjectError, match="the answers cannot be kept in .*folder"),
+    ):
         subject.chat(["Hello"])
 
 
@@ -696,7 +704,7 @@ def test_the_key_gets_nowhere(serve, tmp_path, monkeypatch, caplog, capsys, echo
     caplog.set_level(logging.DEBUG)
     server = serve(lambda i, request: echo)
     subject = connect(server, cache=tmp_path, retries=1, samples=2)
-    out = [repr(subject), repr(answers.Cache(None))]
+    out = [repr(subject)]
     for ask in (lambda: subject.chat(["Hello"]), lambda: subject.choose(["Hello"], ["A", "B"])):
         try:
             out.append(repr(ask()))
@@ -705,7 +713,7 @@ def test_the_key_gets_nowhere(serve, tmp_path, monkeypatch, caplog, capsys, echo
             out += [str(caught), repr(caught), repr(caught.__context__), repr(caught.__cause__), *whole.format()]
     assert KEY in server.keys
     out += [*subject.notes, caplog.text, *capsys.readouterr()]
-    out += [file.read_text() + file.name for file in tmp_path.iterdir()]
+    out += [file.read_text() + str(file) for file in kept(tmp_path)]
     assert KEY[:12] not in "".join(out)
 
 

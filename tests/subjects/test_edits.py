@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lab.subjects import SubjectError, wrap
-from lab.subjects.points import tap
+from lab.subjects.hooks import tap
 from tests.subjects.families import make
 
 RNG = np.random.default_rng(3)

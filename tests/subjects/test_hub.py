@@ -47,7 +47,7 @@ def asked(home):
 
 HEAD = """
 import json, time
-from lab.subjects import LoadError, hub
+from lab.subjects import LoadError, downloading
 
 def said(ask):
     try:
@@ -55,13 +55,13 @@ def said(ask):
     except LoadError as error:
         return str(error)
 """
-LINE = f"print(json.dumps([said(lambda: hub.check({NAME!r})), said(lambda: hub.fetch({NAME!r}))]))"
+LINE = f"print(json.dumps([said(lambda: downloading.check({NAME!r})), said(lambda: downloading.fetch({NAME!r}))]))"
 
 
 def test_after_two_refusals_and_a_hiccup_the_model_is_there(asked, home):
     server = Hub(NAME, folder("clinic-gpt2"), [(429, {"Retry-After": "1"}), (503, NOW), None, (429, NOW), (500, NOW)])
     begun = time.monotonic()
-    code = f"hub.check({NAME!r}); print(json.dumps(str(hub.fetch({NAME!r}))))"
+    code = f"downloading.check({NAME!r}); print(json.dumps(str(downloading.fetch({NAME!r}))))"
     path = Path(asked(code, server, HF_TOKEN=TOKEN))
     assert time.monotonic() - begun > 1  # as Retry-After asked
     assert {file.name for file in path.iterdir()} == set(server.files) - {"truth.yaml"}
@@ -144,16 +144,16 @@ def test_a_short_name_asks_the_hub_for_the_full_one(asked):
     [
         ("gpt2", "openai-community/gpt2"),
         ("pythia-160m", "EleutherAI/pythia-160m"),
-        ("untrained:opt-125m", "untrained:facebook/opt-125m"),
+        ("untrained:opt-125m", "facebook/opt-125m"),
         ("Qwen2.5-0.5B-Instruct", "Qwen/Qwen2.5-0.5B-Instruct"),
         ("somebody/gpt2", "somebody/gpt2"),
     ],
 )
 def test_short_names_are_those_in_common_use(short, full):
-    assert resolve(short) == (full, None)
+    assert resolve(short) == (full, None, short.startswith("untrained:"))
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
     (tmp_path / "gpt2").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert resolve("gpt2") == ("gpt2", None)
+    assert resolve("gpt2") == ("gpt2", None, False)

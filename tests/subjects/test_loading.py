@@ -10,8 +10,8 @@ import torch
 from lab.commands.describe import main
 from lab.subjects import LoadError, NoActivationsError, SubjectError, load, locate, packing, wrap
 from lab.subjects.effort import DONE
+from lab.subjects.hook_points import POINTS
 from lab.subjects.names import folder
-from lab.subjects.places import POINTS
 from tests.subjects import packed
 from tests.subjects.families import config, make
 
@@ -336,7 +336,7 @@ def test_a_subject_behind_an_api_is_loaded_by_the_same_name(monkeypatch):
 
 
 def test_describe_prints_a_line_for_each_hook_point(capsys):
-    assert main(["describe", "clinic-neox"]) == 0
+    assert main(["clinic-neox"]) == 0
     printed = capsys.readouterr().out
     assert "clinic-neox: GPTNeoXForCausalLM, 4 layers, d_model 128, 4 heads of 32" in printed
     for point in POINTS:
@@ -346,7 +346,7 @@ def test_describe_prints_a_line_for_each_hook_point(capsys):
 
 
 def test_describe_says_in_one_line_what_it_cannot_load(capsys):
-    assert main(["describe", "./nowhere"]) == 2
+    assert main(["./nowhere"]) == 2
     assert capsys.readouterr().err == "error: there is no folder ./nowhere; check the path\n"
 
 

@@ -11,8 +11,8 @@ import torch
 from safetensors.numpy import load_file
 
 from lab.subjects import LoadError, OutOfMemory, SubjectError, load
-from lab.subjects.smaller import smaller, ways_out
-from lab.subjects.store import Store
+from lab.subjects.names import smaller, ways_out
+from lab.subjects.results import Store
 
 RNG = np.random.default_rng(5)
 ROWS = [RNG.integers(6, 400, size=n).tolist() for n in (7, 7, 5, 6, 3, 7, 2, 4)]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from lab.subjects import Outline, StructureError, SubjectError, load
-from lab.subjects.places import POINTS
-from lab.subjects.sites import Sites
+from lab.subjects.base import HookPoints
+from lab.subjects.hook_points import POINTS
 
 
-class Named(Sites):
+class Named(HookPoints):
     """Nothing but a name and an outline."""
 
     def __init__(self, name, outline):
@@ -66,9 +66,9 @@ def test_an_outline_knows_the_adapters():
 def test_hook_points_and_edits_are_named_without_torch():
     code = (
         "import sys, numpy as np\n"
-        "from lab.subjects.outline import Layer, Outline\n"
-        "from lab.subjects.sites import Sites\n"
-        "class Named(Sites):\n"
+        "from lab.subjects.hook_points import Layer, Outline\n"
+        "from lab.subjects.base import HookPoints\n"
+        "class Named(HookPoints):\n"
         "    name = 'x'\n"
         "    outline = Outline('X', (Layer(None, None, None, None, (), ()),) * 4, 8, None, None, 64, 10)\n"
         "s = Named()\n"

@@ -6,11 +6,11 @@ from lab.forecast import dry
 from lab.forecast.calls import Calls
 from lab.forecast.planned import PlannedCache, PlannedSpeaker
 from lab.subjects import api, load
-from lab.subjects.answers import Said
 from lab.subjects.cache.cached import cached
 from lab.subjects.cache.store import Cache
 from lab.subjects.effort import DONE
 from lab.subjects.identity import identity
+from lab.subjects.results import Said
 from tests.subjects.api_server import DROP, Server, completion
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lab.studies.clinic import tokenizer
-from lab.subjects import PromptError, StructureError, SubjectError, grouped, sweeping, wrap
-from lab.subjects.points import tap
+from lab.subjects import PromptError, StructureError, SubjectError, prefix, sweeping, wrap
+from lab.subjects.hooks import tap
 from tests.subjects.families import PARALLEL, WINDOW, make
 
 RNG = np.random.default_rng(1)
@@ -293,4 +293,4 @@ def test_rows_read_a_prefix_together_or_in_copies(family, any_subject, monkeypat
 
 def test_attention_in_two_parts_is_refused_where_something_is_added_to_it():
     with pytest.raises(NotImplementedError, match="s_aux"):
-        grouped.attend(None, *[torch.zeros(1, 1, 1, 4)] * 3, None, s_aux=torch.zeros(1))
+        prefix.attend(None, *[torch.zeros(1, 1, 1, 4)] * 3, None, s_aux=torch.zeros(1))

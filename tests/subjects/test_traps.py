@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.subjects import LoadError, OutOfMemory, PromptError, StructureError, SubjectError, store, wrap
+from lab.subjects import LoadError, OutOfMemory, PromptError, StructureError, SubjectError, results, wrap
 from tests.subjects.families import TOKENS, make
 
 RNG = np.random.default_rng(9)
@@ -178,7 +178,7 @@ def test_fractions_in_a_list_are_fractions(subject):
 
 def test_two_captures_to_one_file_do_not_mix(subject, tmp_path):
     path, kept = tmp_path / "acts", []
-    first, second = store.Store((3, 2), path), store.Store((3, 2), path)
+    first, second = results.Store((3, 2), path), results.Store((3, 2), path)
     with first:
         with second:
             second.put([0, 1, 2], np.ones((3, 2)))
@@ -196,7 +196,7 @@ def test_two_captures_to_one_file_do_not_mix(subject, tmp_path):
 
 @pytest.mark.parametrize("call", ["write", "truncate"])
 def test_a_full_disk_is_one_line_and_leaves_nothing(subject, tmp_path, monkeypatch, call):
-    real = store.os.fdopen
+    real = results.os.fdopen
 
     def fdopen(*arguments):
         file = real(*arguments)
@@ -217,7 +217,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(subject, tmp_path, monkeypat
 
         return Full()
 
-    monkeypatch.setattr(store.os, "fdopen", fdopen)
+    monkeypatch.setattr(results.os, "fdopen", fdopen)
     with pytest.raises(SubjectError, match=r"No space left on device; nothing of it was kept; choose another file"):
         subject.capture(ROWS, at=subject.resid_post(0), out=tmp_path / "acts")
     assert list(tmp_path.iterdir()) == []

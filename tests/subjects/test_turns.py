@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lab.subjects import SubjectError, wrap
-from lab.subjects.turns import answered
+from lab.subjects.prompts import answered
 from tests.subjects.families import make
 
 WORDS = "<pad> system user assistant : ; be kind sort beds file keys yes done now no".split()

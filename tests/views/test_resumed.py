@@ -6,14 +6,13 @@ import warnings
 import pytest
 
 from lab.commands.report import main
-from lab.record import Cell, Journal, Notebook
-from lab.record.past import Past
+from lab.record import Cell, Fold, Journal, Notebook, read
+from lab.record.events import line_of
 from tests.views.conftest import RUN
 
 RESUMED = "20260102-000000-bbbb"
 TOLD_WITH_DATES = ("progress.md", "registry.json", "reports.jsonl")
 ABOUT = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
-HEADER = ("schema", "run", "cell", "key", "event", "time")
 
 
 def resumed(lines, folder):
@@ -22,7 +21,7 @@ def resumed(lines, folder):
     for line in lines:
         event = json.loads(line)
         work.setdefault(event["cell"], []).append(event)
-    past, journal = Past.of(folder / "journal"), Journal(folder / "journal", RESUMED, "main")
+    past, journal = Fold(read(folder / "journal")), Journal(folder / "journal", RESUMED, "main")
     replayed = 0
     for name, (started, keyed, *events) in work.items():
         cell = Cell(name, **{part: started[part] for part in ABOUT})
@@ -33,8 +32,7 @@ def resumed(lines, folder):
             replayed += 1
             events = [event for event in events if event["event"] == "finished"]
         for event in events:
-            fields = {part: value for part, value in event.items() if part not in HEADER}
-            journal.write(name, event["event"], key=event["key"], **fields)
+            journal.write(name, line_of(event).event, key=event["key"])
     return replayed
 
 

@@ -8,9 +8,9 @@ from scipy.stats import binomtest
 
 from lab.commands.report import main
 from lab.estimate import Bar, Estimate
-from lab.record import Cell, Journal, Notebook, gather, read, write_tables
-from lab.record.tables import summary_table
+from lab.record import Cell, Journal, Notebook, gather, read
 from lab.stats.shares import wilson
+from lab.views.tables import summary_table, write_tables
 from tests.views.conftest import RUN, Results
 
 

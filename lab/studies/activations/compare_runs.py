@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.record import arrays
+from lab.record import store
 from lab.studies.activations import activation_compare
 from lab.views.cards import RESULTS
 
@@ -66,7 +66,7 @@ def compared(saved: list[Path], mode: activation_compare.Mode = "pairwise") -> l
 def runs(place: Path) -> dict[str, Means]:
     """Mean vectors by run and layer, of an experiment's folder or of a file. Raises ValueError, OSError."""
     if place.is_file() and place.suffix == ".safetensors":
-        return activation_compare.saved(arrays.load(place))
+        return activation_compare.saved(store.load_arrays(place))
     if not (place / RESULTS).is_file():
         raise ValueError(f"{place}: there is no {RESULTS}; name an experiment's folder, or a .safetensors file")
     told = json.loads((place / RESULTS).read_bytes())["arrays"]
@@ -75,7 +75,7 @@ def runs(place: Path) -> dict[str, Means]:
     root = place.resolve().parents[2]  # results/experiments/DATE/TIME_...
     found: dict[str, Means] = {}
     for kept in told.values():
-        found |= activation_compare.saved(arrays.load(root / kept["file"], kept["sha256"]))
+        found |= activation_compare.saved(store.load_arrays(root / kept["file"], kept["sha256"]))
     return found
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lab.data import Questions
     from lab.subjects import Subject
     from lab.subjects.edits import Edit
-    from lab.subjects.places import Site
+    from lab.subjects.hook_points import HookPoint
 
 MANNERS = {"plain": ("plain", "plain"), "polite": ("polite", "plain"), "hostile": ("plain", "hostile")}
 """Register and tone of a request."""
@@ -45,7 +45,7 @@ class Trial:
     """
 
     model: Subject
-    at: Site
+    at: HookPoint
     direction: np.ndarray
     requests: Requests
     tasks: list[int]
@@ -139,7 +139,7 @@ class Requests:
         model: Subject,
         manner: str,
         *,
-        at: Site,
+        at: HookPoint,
         n: int,
         seed: int,
         strength: float = 1.0,

@@ -20,7 +20,7 @@ from lab.studies.shared import clinic
 from lab.studies.shared.oracle import Oracle
 from lab.studies.shared.prompts import oracle as prompts
 from lab.studies.shared.world import ORIGINS, world
-from lab.subjects.chats import encoded
+from lab.subjects.prompts import encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -1,7 +1,7 @@
 """What was asked of an activation oracle, and what did it say each time? results.json: its parts, their ids, its file.
 
-`resampling_schema.json` beside this file describes it. Every part has an id that is a function of what it is, so that a
-run is found again whatever order it came in.
+`Document` describes it. Every part has an id that is a function of what it is, so that a run is found again whatever
+order it came in.
 """
 
 from __future__ import annotations
@@ -10,11 +10,145 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from lab.files.whole import write_whole
 
 FILE = "results.json"
+
+
+class Decoding(TypedDict):
+    """How the answers are drawn."""
+
+    temperature: Annotated[float, {"minimum": 0}]
+    top_p: Annotated[float, {"exclusiveMinimum": 0, "maximum": 1}]
+    max_new_tokens: Annotated[int, {"minimum": 1}]
+    do_sample: bool
+
+
+class Drawn(Decoding):
+    """How one answer was drawn."""
+
+    seed: int
+
+
+class Response(TypedDict):
+    """One answer."""
+
+    sample_id: Annotated[str, {"pattern": r"__sample_\d{2,}$"}]
+    text: str
+    decoding: Drawn
+
+
+class Judgement(TypedDict):
+    """What a judge made of the answers of one run."""
+
+    judge_call_id: Annotated[str, {"pattern": "^judge__"}]
+    model: str
+    prompt: str
+    raw_output: str
+    parsed_score: Annotated[int | None, {"minimum": 1, "maximum": 10}]
+    rationale: str | None
+    attempts: int
+    failed: str | None
+
+
+class OwnRun(TypedDict):
+    """What the model itself, without the adapter, answers to a target."""
+
+    run_id: Annotated[str, {"pattern": "^own__"}]
+    target_id: str
+    responses: Annotated[list[Response], {"minItems": 1}]
+    judge: Judgement | None
+    """Null until it is judged."""
+
+
+class Run(TypedDict):
+    """All answers to one question about one target."""
+
+    run_id: Annotated[str, {"pattern": "^run__"}]
+    target_id: str
+    ao_question_id: str
+    assistant_start_idx: Annotated[int, {"minimum": 0}]
+    context_positions: Annotated[list[int], {"minItems": 1, "maxItems": 1}]
+    context_input_ids: Annotated[list[int], {"minItems": 1}]
+    context_input_ids_sha256: Annotated[str, {"pattern": "^[0-9a-f]{64}$"}]
+    responses: Annotated[list[Response], {"minItems": 1}]
+    semantic_entropy: Annotated[float, {"minimum": 0}]
+    judge: Judgement | None
+    """Null until it is judged."""
+
+
+class Question(TypedDict):
+    """One that the oracle is asked."""
+
+    id: str
+    text: str
+    about: NotRequired[str]
+    cases: NotRequired[list[str]]
+    answers: NotRequired[list[str]]
+
+
+class Target(TypedDict):
+    """A conversation whose activations the oracle reads."""
+
+    id: str
+    messages: Annotated[list[dict[str, str]], {"minItems": 1}]
+    facts: NotRequired[dict[str, str]]
+
+
+class JudgedBy(TypedDict):
+    """Who judges, and how."""
+
+    model: str
+    scheme: str
+
+
+class Code(TypedDict):
+    """What it was run with."""
+
+    commit: str | None
+    versions: dict[str, str]
+
+
+class Meta(TypedDict):
+    """How a run was set up."""
+
+    created_unix_time: float
+    completed_unix_time: float | None
+    status: Literal["running", "completed"]
+    model_name: str
+    model_fingerprint: str
+    activation_oracle_lora: str | None
+    dtype: str | None
+    device: str | None
+    pool: str
+    activation_layer: int
+    activation_layer_percent: float
+    injection_layer: int
+    steering_coefficient: float
+    injection: Literal["add", "replace"]
+    placeholder: str
+    stream_norm_at_placeholder: float | None
+    ao_decoding: Decoding
+    seed: int
+    samples_per_query: int
+    num_targets: int
+    num_questions: int
+    alike: float
+    judge: JudgedBy
+    assistant_token_definition: str
+    code: Code
+
+
+class Document(TypedDict):
+    """results.json."""
+
+    meta: Meta
+    ao_questions: Annotated[list[Question], {"minItems": 1}]
+    targets: Annotated[list[Target], {"minItems": 1}]
+    runs: list[Run]
+    target_runs: list[OwnRun]
 
 
 def run_id(target: str, question: str) -> str:
@@ -42,7 +176,7 @@ def ids_hash(ids: Sequence[int]) -> str:
     return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
 
 
-def responses(run: str, texts: Iterable[str], seed: int, decoding: Mapping[str, Any]) -> list[dict[str, Any]]:
+def responses(run: str, texts: Iterable[str], seed: int, decoding: Decoding) -> list[Response]:
     """Answers in their order, each with its id and how it was drawn."""
     return [
         {
@@ -54,7 +188,7 @@ def responses(run: str, texts: Iterable[str], seed: int, decoding: Mapping[str, 
     ]
 
 
-def judgement(run: str, judged: Mapping[str, Any]) -> dict[str, Any]:
+def judgement(run: str, judged: Mapping[str, Any]) -> Judgement:
     """What a judge made of a run's answers; `judged` has the fields of `lab.judging.judges.Judged`."""
     values = judged["values"] or {}
     return {
@@ -69,7 +203,7 @@ def judgement(run: str, judged: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write(path: Path, document: Mapping[str, Any]) -> Path:
+def write(path: Path, document: Document) -> Path:
     """Writes the document whole or not at all; each entry of its lists has a line of its own.
 
     It is written anew after every target. Indented throughout, that took as long as the embedded oracle took to answer.

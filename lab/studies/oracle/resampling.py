@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -51,8 +51,14 @@ class Decoding:
     max_new_tokens: int
 
     @property
-    def told(self) -> dict[str, Any]:
-        return {"do_sample": self.temperature > 0, **asdict(self)}
+    def told(self) -> record.Decoding:
+        sampled = self.temperature > 0
+        return {
+            "do_sample": sampled,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_new_tokens": self.max_new_tokens,
+        }
 
 
 @dataclass(frozen=True)
@@ -296,7 +302,7 @@ class Resampling:
 
     def _lora(self, name: str) -> str | None:
         """The adapter that a subject is loaded with, as it was named; None for none."""
-        own = None if name.startswith(UNTRAINED) else resolve(name)[1]
+        own = resolve(name).adapter
         given: str | None = options_for(name, self._settings.load).get("adapter")
         return given or (None if own is None else own.name)
 
@@ -334,8 +340,8 @@ class _Keeper:
     def __init__(self, path: Path, told: Mapping[str, Any], design: Design, *, quiet: bool) -> None:
         self.path, self._design, self._quiet = path, design, quiet
         self._meta: dict[str, Any] = {**self._times(), "status": "running", **told}
-        self._runs: dict[int, list[dict[str, Any]]] = {}
-        self._own: dict[int, dict[str, Any]] = {}
+        self._runs: dict[int, list[record.Run]] = {}
+        self._own: dict[int, record.OwnRun] = {}
 
     def _times(self) -> dict[str, Any]:
         """When it was begun: by an earlier run of the same design, where there was one."""
@@ -389,13 +395,10 @@ class _Keeper:
         if self._quiet:
             return
         d = self._design
-        document = {
-            "meta": self._meta,
+        document: record.Document = {
+            "meta": cast(record.Meta, self._meta),
             "ao_questions": [_told(question) for question in d.questions],
-            "targets": [
-                {"id": t.id, "messages": list(t.messages)} | ({"facts": dict(t.facts)} if t.facts else {})
-                for t in d.targets
-            ],
+            "targets": [_target(target) for target in d.targets],
             "runs": [run for i in sorted(self._runs) for run in self._runs[i]],
             "target_runs": [self._own[i] for i in sorted(self._own)],
         }
@@ -467,10 +470,16 @@ def _score(judged: Mapping[str, Any]) -> float:
     return float("nan") if judged["values"] is None else float(judged["values"]["similarity_1_to_10"])
 
 
-def _told(question: Question) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": question.id, "text": question.text}
-    known = {"about": question.about, "cases": list(question.cases), "answers": list(question.answers)}
-    return told | known if question.about else told
+def _target(target: Target) -> record.Target:
+    told: record.Target = {"id": target.id, "messages": list(target.messages)}
+    return {**told, "facts": dict(target.facts)} if target.facts else told
+
+
+def _told(question: Question) -> record.Question:
+    told: record.Question = {"id": question.id, "text": question.text}
+    if not question.about:
+        return told
+    return {**told, "about": question.about, "cases": list(question.cases), "answers": list(question.answers)}
 
 
 def _pool(model: str, name: str) -> Pool:

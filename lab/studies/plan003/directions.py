@@ -70,12 +70,12 @@ def margin(cells: Iterable[CellRecord]) -> float | None:
     AUROCs and shares can be compared. None where no such claim was made.
     """
     found = [
-        (measure.read.low - bar) / (best - bar)
+        (measure.estimate.low - bar) / (best - bar)
         for cell in cells
         for measure in cell.measures
         for claim in measure.claims
         for sign, bar, _ in [claim.get("against", ("", 0.0, 0.0))]
-        for best in [measure.read.bounds[1] if measure.read.bounds else 1.0]
+        for best in [measure.estimate.bounds[1] if measure.estimate.bounds else 1.0]
         if sign == ">" and best > bar
     ]
     return min(found, default=None)

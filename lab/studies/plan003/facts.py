@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from lab.estimate import Estimate
 from lab.record import CellRecord
-from lab.record.overall import overall
-from lab.record.tables import estimates
+from lab.record.fold import estimates, overall
 from lab.views.record import Record
 
 NOT_MEASURED = "not measured"
@@ -48,7 +47,7 @@ def source(cell: CellRecord) -> str:
 def headline(record: Record, experiment: str) -> str | None:
     """The measure that an experiment is quoted by; None where it has measured nothing."""
     cells = record.of(experiment)
-    claimed = [measure.read.name for cell in cells for measure in cell.measures if measure.claims]
+    claimed = [measure.estimate.name for cell in cells for measure in cell.measures if measure.claims]
     named = HEADLINES.get(experiment)
     return named if named in claimed else next(iter(claimed), None)
 
@@ -68,7 +67,7 @@ def sizes(cells: Iterable[CellRecord]) -> str:
     """How many units stand behind the estimates of some cells, by experiment: "PM2: n = 1200 groups; 2C1: n = 50"."""
     measured: dict[str, list[Estimate]] = {}
     for cell in cells:
-        measured.setdefault(cell.experiment, []).extend(measure.read for measure in cell.measures)
+        measured.setdefault(cell.experiment, []).extend(measure.estimate for measure in cell.measures)
     return "; ".join(f"{name}: n = {units(known)}" for name, known in measured.items() if known)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.estimate import Estimate
 from lab.record import CellRecord
-from lab.record.tables import estimates
+from lab.record.fold import estimates
 from lab.studies.plan003.facts import units
 from lab.views.drawing import GREY, Drawing, Styles
 from lab.views.panels import draw_all, grid_of, size_of
@@ -231,7 +231,7 @@ def _by_layer(cells: list[CellRecord], remark: str) -> Drawing:
             "cell": cell.cell,
             "subject": cell.subject,
             "layers": cell.rows["effect by layer"],
-            "n": units([measure.read for measure in cell.measures]),
+            "n": units([measure.estimate for measure in cell.measures]),
         }
         for cell in cells
     ]

@@ -82,7 +82,7 @@ def _text(value: Any) -> str:
 def _finding(record: Record, direction: Direction) -> dict[str, Any]:
     values = facts.found(record, direction.premortem, direction.measure)
     verdict = verdicts(record)[direction.premortem]
-    bars = [m.bar for cell, _ in values for m in cell.measures if m.read.name == direction.measure and m.bar]
+    bars = [m.bar for cell, _ in values for m in cell.measures if m.estimate.name == direction.measure and m.bar]
     headline = HEADLINES[direction.premortem]
     others = facts.found(record, direction.premortem, headline.estimate)
     beside = [] if headline.estimate == direction.measure else [f"{headline.label}: {_ends(others)}"]
@@ -112,7 +112,8 @@ def _told(cell: CellRecord) -> dict[str, Any]:
         "verdict": cell.verdict,
         "claim": cell.claim,
         "measures": [
-            f"{m.read.name}: {m.read.shown} {m.read.interval} (bar: {m.bar or 'none'})" for m in cell.measures
+            f"{m.estimate.name}: {m.estimate.shown} {m.estimate.interval} (bar: {m.bar or 'none'})"
+            for m in cell.measures
         ],
         "reason": cell.reason,
         "documented": documented(cell),

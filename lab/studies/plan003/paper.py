@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.files.whole import write_whole
 from lab.record import CellRecord
-from lab.record.tables import compared, estimates
+from lab.record.fold import estimates
 from lab.studies.plan003 import COMPARED, facts
 from lab.studies.plan003.directions import DIRECTIONS, Direction, margins, strongest
 from lab.studies.plan003.facts import NOT_MEASURED, Number, Printed
@@ -22,6 +22,7 @@ from lab.studies.plan003.sections import checklist
 from lab.views.drawing import Drawing, keep
 from lab.views.latex import build, escape
 from lab.views.record import Missing, Record, one_setting
+from lab.views.tables import compared
 from lab.views.templates import path, template
 
 MOST_WORDS = 200
@@ -249,7 +250,7 @@ def _plan_row(record: Record, direction: Direction) -> str:
     if not values:
         return f"{head} & not run & & &"
     cell, e = values[0]
-    p = next((m.p for m in cell.measures if m.read.name == direction.measure), e.p)
+    p = next((m.p for m in cell.measures if m.estimate.name == direction.measure), e.p)
     cells = record.of(direction.premortem)
     passed = f"{sum(cell.verdict == 'PASS' for cell in cells)} of {len(cells)}"
     source = escape(facts.source(cell))
@@ -276,7 +277,7 @@ def _result_rows(cell: CellRecord) -> list[str]:
     """A row each measure, and each estimate that was reported beside; one for a cell that measured nothing."""
     name = escape(cell.cell).replace("-", "-\\hspace{0pt}")
     source = escape(facts.source(cell))
-    judged = {measure.read.name: measure.p for measure in cell.measures}
+    judged = {measure.estimate.name: measure.p for measure in cell.measures}
     rows = [
         f"{name} & {escape(measure)} & \\measured{{{escape(e.shown)}}}{{{source}}} & "
         f"\\measured{{{escape(e.interval)}}}{{{source}}} & {_p(judged.get(measure, e.p))} & "

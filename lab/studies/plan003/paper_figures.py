@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab.record import CellRecord
-from lab.record.tables import called, estimates
+from lab.record.fold import called, estimates
 from lab.studies.plan003.directions import DIRECTIONS, Direction
 from lab.studies.plan003.figures import FIGURES
 from lab.views.drawing import GREY, Drawing, Styles
@@ -208,8 +208,10 @@ def forest(record: Record, directions: list[Direction], *, controls: bool) -> Dr
 
 
 def _bar(cells: list[CellRecord], measure: str) -> float | None:
-    claims = (c for cell in cells for m in cell.measures if m.read.name == measure for c in m.claims if "against" in c)
-    return next((claim["against"][1] for claim in claims), None)
+    claims = (
+        c for cell in cells for m in cell.measures if m.estimate.name == measure for c in m.claims if "against" in c
+    )
+    return next((claim["against"][1] for claim in claims if "against" in claim), None)
 
 
 def _draw(ax: Axes, panel: dict[str, Any]) -> None:

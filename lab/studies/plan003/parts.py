@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lab.commands.report import add_places
 from lab.files.whole import write_whole
-from lab.record.tables import summary_table
 from lab.studies.plan003.directions import DIRECTIONS, restricted
 from lab.studies.plan003.figures import write_figures
 from lab.studies.plan003.negative import negative_results
@@ -18,6 +17,7 @@ from lab.studies.plan003.progress import progress
 from lab.views import parts, work
 from lab.views.parts import Made, Places
 from lab.views.record import Missing, Record, load
+from lab.views.tables import summary_table
 
 
 def figures(record: Record, places: Places) -> Made:

@@ -81,7 +81,9 @@ def plan_id(results: Path, record: Record) -> str:
     """The plan that a results folder belongs to: as its plan.json says, else named by its claims, bars and models."""
     if told := read_plan(results):
         return str(told["id"])
-    claims = sorted({(cell.experiment, cell.claim, m.read.name, m.bar) for cell in record.cells for m in cell.measures})
+    claims = sorted(
+        {(cell.experiment, cell.claim, m.estimate.name, m.bar) for cell in record.cells for m in cell.measures}
+    )
     return f"plan-{digest([claims, record.models])[:8]}"
 
 

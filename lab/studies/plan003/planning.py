@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.record.overall import NOT_RUN, overall
+from lab.record.fold import NOT_RUN, overall
 from lab.views.record import Record
 
 PHASES = {

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from lab.files.whole import write_whole
-from lab.plugin.history import outcomes
+from lab.plugin.notebook import history
 from lab.plugin.options import SETTINGS
 from lab.plugin.summary import CELLS
-from lab.record import CellRecord, read
-from lab.record.overall import NOT_RUN, overall
+from lab.record import CellRecord
+from lab.record.fold import NOT_RUN, overall
 from lab.studies.plan003.planning import PHASES, decide, following
 
 _SAID = pytest.StashKey[list[str]]()
@@ -27,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     cells = [cell for cell in session.config.stash.get(CELLS, []) if cell.negative is None]
     if not any(cell.experiment in PHASES or re.fullmatch(r"2[ABC]\d+", cell.experiment) for cell in cells):
         return
-    verdicts = _verdicts(settings.results / "journal", cells)
+    verdicts = _verdicts(history(session.config).outcomes(), cells)
     summary: dict[str, Any] = {}
     said: list[str] = []
     if PHASES.keys() & verdicts.keys():
@@ -40,7 +40,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     write_whole(settings.results / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())
 
 
-def _verdicts(journal: Path, cells: list[CellRecord]) -> dict[str, str]:
+def _verdicts(before: Mapping[str, CellRecord], cells: list[CellRecord]) -> dict[str, str]:
     """The verdict of each experiment of the plan: of this run, else the newest one of each cell in earlier runs.
 
     A plan is run step by step, each step a run of its own.
@@ -49,7 +49,7 @@ def _verdicts(journal: Path, cells: list[CellRecord]) -> dict[str, str]:
     for cell in cells:
         found.setdefault(cell.experiment, []).append(cell.verdict)
     earlier: dict[str, list[str]] = {}
-    for outcome in outcomes(read(journal)).values():
+    for outcome in before.values():
         if outcome.negative is None and outcome.experiment not in found:
             earlier.setdefault(outcome.experiment, []).append(outcome.verdict)
     verdicts = {name: overall(these) for name, these in {**earlier, **found}.items()}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lab.record import CellRecord, read
-from lab.record.overall import overall
-from lab.record.tables import experiment_paths
+from lab.record import CellRecord
+from lab.record.fold import experiment_paths, overall
+from lab.record.journal import header, runs
 from lab.studies.plan003.directions import DIRECTIONS, Direction, margins, strongest
 from lab.studies.plan003.figures import FIGURES
 from lab.studies.plan003.paper import FIGURES as PAPER_FIGURES
@@ -203,8 +203,9 @@ def _actual(record: Record, paper: Path, done: Sequence[Work]) -> dict[str, str]
 
 
 def _setup(record: Record) -> str:
-    header = next((event for event in read(record.results / "journal") if event["event"] == "run"), {})
-    seconds = header.get("machine", {}).get("setup_seconds")
+    journal = record.results / "journal"
+    headers = (header(journal, run) for run in runs(journal))
+    seconds = next(filter(None, headers), {}).get("machine", {}).get("setup_seconds")
     return "not known: not made by `make setup`" if seconds is None else _span(seconds)
 
 

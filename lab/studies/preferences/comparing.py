@@ -150,7 +150,7 @@ class Comparing:
 
         Raises ValueError for a file that no knob names, that is not there, or that has none of these questions.
         """
-        from lab.record.raw import load
+        from lab.record.store import load_rows
 
         if self._knobs is not None and path not in self._knobs:
             raise ValueError(
@@ -158,7 +158,7 @@ class Comparing:
             )
         if not Path(path).is_file():
             raise ValueError(f"there is no file {path}; name one of raw/ in the results of an earlier run")
-        then = chosen.of_raw(list(load(path)))
+        then = chosen.of_raw(list(load_rows(path)))
         named = [[(like.tasks[a], like.tasks[b]), (like.tasks[b], like.tasks[a])] for a, b in like.pairs.tolist()]
         found = np.array([[then.get(question, (np.nan, 0))[0] for question in both] for both in named])
         if np.isnan(found).all():

@@ -14,8 +14,8 @@ from pathlib import Path
 from lab.files.whole import write_whole
 from lab.judging.judges import Offline
 from lab.record import CellRecord
-from lab.record.arrays import Damaged
-from lab.record.raw import load as load_raw
+from lab.record.store import Damaged
+from lab.record.store import load_rows as load_raw
 from lab.studies.ratings.changes import Changes, rating_changes
 from lab.views.record import Missing, load
 

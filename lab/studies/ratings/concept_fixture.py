@@ -68,7 +68,7 @@ class Concepts:
         was given, system prompt included. Tasks that either condition lacks, or answered with nothing, are left out of
         both. Raises ValueError where fewer than two are left.
         """
-        from lab.subjects.turns import answered
+        from lab.subjects.prompts import answered
 
         site = model.resid_post(list(depths))
         sides = [

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lab.files.whole import checksum_of, write_whole
-from lab.record import arrays
-from lab.record.arrays import Damaged
+from lab.record import store
+from lab.record.store import Damaged
 from lab.studies.ratings.concepts import Concept, Normalised
 
 MANIFEST = "manifest.json"
@@ -44,7 +44,7 @@ def describe(folder: Path, concepts: Mapping[str, tuple[Path, Concept]], about: 
 def save(folder: str | Path, concepts: Mapping[str, Concept], **about: Any) -> Path:
     """Keeps concepts by selector, each in a file of its own, with their manifest; returns its path."""
     place = Path(folder)
-    kept = {name: (arrays.keep(place, f"vectors {name}", labelled(c))[0], c) for name, c in concepts.items()}
+    kept = {name: (store.keep_arrays(place, f"vectors {name}", labelled(c))[0], c) for name, c in concepts.items()}
     return describe(place, kept, about)
 
 
@@ -72,7 +72,7 @@ def _concept(place: Path, name: str, of: Mapping[str, Any], normalised: Normalis
             f"{place}: the manifest has no activation_norm of {name} at layer {missing[0]}, so nobody knows how long "
             "the vector should be; extract it again"
         )
-    kept = arrays.load(place / of["file"], of.get("sha256"))
+    kept = store.load_arrays(place / of["file"], of.get("sha256"))
     vectors = np.stack([kept[f"layer {row['layer']}"] for row in rows]).astype(float)
     lengths = np.linalg.norm(vectors, axis=1)
     return Concept(

@@ -12,7 +12,7 @@ COLUMNS = ("selector", "layer", "original norm", "activation norm", "norm", "nor
 
 def main(arguments: list[str]) -> int:
     """Prints a row for each vector, after normalising all of them where that is asked for. Returns 2 on bad input."""
-    from lab.record.arrays import Damaged
+    from lab.record.store import Damaged
     from lab.studies.ratings.concepts import MOST, Normalised
     from lab.studies.ratings.vectors import load, normalise
 

@@ -17,7 +17,7 @@ from lab.studies.shared.prompts import Template, not_to_mention, with_system
 from lab.studies.shared.prompts.formats import formatted
 from lab.studies.shared.ratings import Asked, Ratings, from_answers, from_probabilities, raw_rows, seldom_given
 from lab.studies.shared.template_fixture import Templates
-from lab.subjects.chats import rendered
+from lab.subjects.prompts import rendered
 
 if TYPE_CHECKING:
     from lab.data import Tasks
@@ -230,7 +230,7 @@ def _is_subject(text: str) -> bool:
     from lab.subjects import LoadError, locate
     from lab.subjects.names import resolve
 
-    if "/" not in resolve(text)[0] or text in data.names():  # told without asking the hub
+    if "/" not in resolve(text).source or text in data.names():  # told without asking the hub
         return False
     try:
         locate(text)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from lab.files.texts import Message
 from lab.studies.shared.prompts.oracle import Question, Target, query
-from lab.subjects.chats import NoTurn, assistant_start, encoded
+from lab.subjects.prompts import NoTurn, assistant_start, encoded
 
 CHECKS = {
     "chat template": "the tokenizer has a chat template",

@@ -1,35 +1,53 @@
-"""Has this subject done this before? Subjects that look into the cache first, and are loaded when something is new."""
+"""Subjects that look into a cache before they are asked, and are loaded when something is new."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lab.files.digest import digest
-from lab.subjects.answers import Said
-from lab.subjects.cache import canonical, kept
+from lab.files.plain import plain
+from lab.subjects.api import ApiSubject
+from lab.subjects.base import HookPoints, Speaker
+from lab.subjects.cache import canonical
 from lab.subjects.cache.store import Cache, Entry
-from lab.subjects.edits import Edit
 from lab.subjects.effort import DONE, PRICE
+from lab.subjects.hook_points import Outline
 from lab.subjects.identity import source
-from lab.subjects.outline import Outline
-from lab.subjects.places import Site
-from lab.subjects.prompts import Position, Prompt
-from lab.subjects.results import Activations, Choice, Generation, Sweep
-from lab.subjects.sites import Sites
-from lab.subjects.store import Store
+from lab.subjects.results import Activations, Choice, Generation, Said, Store, Sweep
+from lab.subjects.subject import Subject
 
-FORMAT = 2
+FORMAT = 3
 """Of what is kept; another number makes all earlier entries stale."""
 
-Edits = Edit | Sequence[Edit] | None
 Result = TypeVar("Result")
+
+
+def _bound(method: Callable[..., Any]) -> Callable[[Callable[[Any, dict[str, Any]], Any]], Any]:
+    """A decorator: the call has the signature and docstring of `method`, and gets all arguments of it by name."""
+    signature = inspect.signature(method)
+
+    def decorated(ask: Callable[[Any, dict[str, Any]], Any]) -> Any:
+        @functools.wraps(method)
+        def call(self: CachedSpeaker, /, *args: Any, **kwargs: Any) -> Any:
+            try:
+                given = signature.bind(self, *args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{method.__name__}: {error}") from None
+            given.apply_defaults()
+            return ask(self, {name: value for name, value in given.arguments.items() if name != "self"})
+
+        return call
+
+    return decorated
 
 
 def cached(name: str, identity: Mapping[str, Any], load: Callable[[], Any], cache: Cache) -> CachedSpeaker:
@@ -50,10 +68,11 @@ def cached(name: str, identity: Mapping[str, Any], load: Callable[[], Any], cach
     return kind(name, identity, load, cache)
 
 
-class CachedSpeaker:
+class CachedSpeaker(Speaker):
     """A subject that speaks and chooses; what it said before is not asked for again.
 
-    Anything but `choose` and `chat` is the loaded subject's own, also its errors.
+    Its calls have the signatures of the subject's own, bound when they are asked for. Anything else is the loaded
+    subject's own, also its errors.
     """
 
     def __init__(self, name: str, identity: Mapping[str, Any], load: Callable[[], Any], cache: Cache) -> None:
@@ -86,106 +105,36 @@ class CachedSpeaker:
         now = [] if self._loaded is None else self._loaded.notes
         return list(dict.fromkeys([*self._told, *now]))
 
-    def choose(
-        self,
-        prompts: Sequence[Prompt],
-        options: Sequence[str] | Sequence[Sequence[str]],
-        *,
-        per_token: bool = False,
-        edit: Edits = None,
-        **server: Any,
-    ) -> Choice:
-        """As `Subject.choose`, or `ApiSubject.choose` with its temperature and seed."""
-        return self._once(
-            Choice,
-            "choose",
-            lambda: [
-                canonical.prompts(prompts),
-                canonical.options(options),
-                bool(per_token),
-                canonical.edits(edit),
-                {key: canonical.number(v) if key == "temperature" else canonical.whole(v) for key, v in server.items()},
-            ],
-            lambda subject: subject.choose(prompts, options, per_token=per_token, **_given(edit), **server),
-        )
+    # Calls -------------------------------------------------------------------------------------------
 
-    def chat(
-        self,
-        conversations: Sequence[Prompt],
-        *,
-        n: int = 1,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-        max_new_tokens: int = 64,
-        edit: Edits = None,
-    ) -> list[list[str]]:
-        """As `Subject.chat`."""
-        (said,) = self.chats(
-            conversations,
-            [seed],
-            n=n,
-            temperature=temperature,
-            top_p=top_p,
-            max_new_tokens=max_new_tokens,
-            edit=edit,
-        )
-        return said
+    def _choose(self, arguments: dict[str, Any]) -> Choice:
+        return self._once(Choice, "choose", arguments)
 
-    def chats(
-        self,
-        conversations: Sequence[Prompt],
-        seeds: Sequence[int],
-        *,
-        n: int = 1,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        max_new_tokens: int = 64,
-        edit: Edits = None,
-    ) -> list[list[list[str]]]:
-        """As `Subject.chats`. What is said under each seed is kept by itself."""
-        settings = {"n": n, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
-
-        def key_of(seed: int) -> str | None:
-            return self._key(
-                "chat",
-                lambda: [
-                    canonical.prompts(conversations),
-                    *map(canonical.whole, (n, seed, max_new_tokens)),
-                    *map(canonical.number, (temperature, top_p)),
-                    canonical.edits(edit),
-                ],
-            )
-
+    def _chats(self, arguments: dict[str, Any]) -> list[list[list[str]]]:
+        """What is said under each seed is kept by itself."""
+        seeds = arguments["seeds"]
         return self._each(
             "chat",
-            [key_of(seed) for seed in seeds],
-            lambda found: kept.restored(list, found),
-            lambda subject, new: subject.chats(conversations, [seeds[i] for i in new], **settings, **_given(edit)),
-            lambda said, took: kept.entry(said, self.notes, took),
+            [self._key("chat", {**arguments, "seeds": [seed]}) for seed in seeds],
+            lambda found: _restored(list, found),
+            lambda subject, new: subject.chats(**{**arguments, "seeds": [seeds[i] for i in new]}),
+            lambda texts, took: _entry(texts, self.notes, took),
         )
 
-    def replies(self, conversations: Sequence[Prompt], *, max_new_tokens: int, effort: str | None = None) -> list[Said]:
-        """As `Subject.replies`. Each answer is kept by itself, and none that failed."""
-
-        def key_of(conversation: Prompt) -> str | None:
-            return self._key(
-                "replies", lambda: [canonical.prompts([conversation]), canonical.whole(max_new_tokens), effort]
-            )
-
-        def asked(subject: Any, new: list[int]) -> list[Said]:
-            said: list[Said] = subject.replies(
-                [conversations[i] for i in new], max_new_tokens=max_new_tokens, effort=effort
-            )
-            return said
-
+    def _replies(self, arguments: dict[str, Any]) -> list[Said]:
+        """Each answer is kept by itself, and none that failed."""
+        asked = arguments["conversations"]
         return self._each(
             "replies",
-            [key_of(conversation) for conversation in conversations],
+            [self._key("replies", {**arguments, "conversations": [conversation]}) for conversation in asked],
             lambda found: Said(*found.rows[0]),
-            asked,
-            lambda one, took: None if one.fault else kept.entry([[one.text, one.cut]], self.notes, took),
+            lambda subject, new: subject.replies(**{**arguments, "conversations": [asked[i] for i in new]}),
+            lambda one, took: None if one.fault else _entry([[one.text, one.cut]], self.notes, took),
         )
+
+    choose = _bound(ApiSubject.choose)(_choose)
+    chats = _bound(ApiSubject.chats)(_chats)
+    replies = _bound(ApiSubject.replies)(_replies)
 
     # Looking it up -----------------------------------------------------------------------------------
 
@@ -199,28 +148,23 @@ class CachedSpeaker:
         """What was changed in the subject since it was loaded."""
         return None
 
-    def _key(self, method: str, arguments: Callable[[], Any]) -> str | None:
+    def _key(self, method: str, arguments: Mapping[str, Any]) -> str | None:
         """None where nothing is to be looked up or kept."""
         if self._bypassed or self._cache.mode == "off":
             return None
         try:
-            return digest([FORMAT, self._identity, self._state(), method, arguments()])
+            return digest([FORMAT, self._identity, self._state(), method, canonical.call(arguments)])
         except (TypeError, ValueError, AttributeError, OverflowError):
             return None
 
-    def _once(
-        self,
-        kind: type[Result],
-        method: str,
-        arguments: Callable[[], Any],
-        compute: Callable[[Any], Result],
-    ) -> Result:
+    def _once(self, kind: type[Result], method: str, arguments: dict[str, Any]) -> Result:
+        result: Result
         (result,) = self._each(
             method,
             [self._key(method, arguments)],
-            lambda found: kept.restored(kind, found),
-            lambda subject, _: [compute(subject)],
-            lambda made, took: kept.entry(made, self.notes, took),
+            lambda found: _restored(kind, found),
+            lambda subject, _: [getattr(subject, method)(**arguments)],
+            lambda made, took: _entry(made, self.notes, took),
         )
         return result
 
@@ -255,7 +199,7 @@ class CachedSpeaker:
     def _computed(self, compute: Callable[[Any], Result]) -> tuple[Result, dict[str, Any]]:
         """What the subject gives, and what it took."""
         subject = self._subject()
-        before, begun = asdict(DONE), time.monotonic()
+        before, begun = dataclasses.asdict(DONE), time.monotonic()
         result = compute(subject)
         took = {name: DONE.since(before)[name] for name in ("passes", "tokens")}
         took["seconds"] = round(time.monotonic() - begun, 3)
@@ -272,7 +216,7 @@ class CachedSpeaker:
         self._told += [note for note in notes if note not in self._told]
 
 
-class CachedSubject(CachedSpeaker, Sites):
+class CachedSubject(CachedSpeaker, HookPoints):
     """A Hugging Face model that is loaded when something is asked for that is not in the cache.
 
     Hook points, patches and steering vectors are named without it, from the outline that is kept with the results.
@@ -327,98 +271,28 @@ class CachedSubject(CachedSpeaker, Sites):
     def tokens_per_batch(self, tokens: int) -> None:
         self._set("tokens_per_batch", tokens)
 
-    def capture(
-        self,
-        prompts: Sequence[Prompt],
-        at: str | Site,
-        position: Position = "last",
-        *,
-        pooled: bool = False,
-        edit: Edits = None,
-        max_tokens: int | None = None,
-        out: str | Path | None = None,
-    ) -> Activations:
-        """As `Subject.capture`. What is in the cache is written to `out` from there."""
-        site = self._named(at)
-        fresh: list[Activations] = []
+    # Calls -------------------------------------------------------------------------------------------
 
-        def compute(subject: Any) -> Activations:
-            settings: dict[str, Any] = {"pooled": pooled, "edit": edit, "max_tokens": max_tokens, "out": out}
-            fresh.append(subject.capture(prompts, site, position, **settings))
-            return fresh[0]
+    choose = _bound(Subject.choose)(CachedSpeaker._choose)
+    chats = _bound(Subject.chats)(CachedSpeaker._chats)
+    replies = _bound(Subject.replies)(CachedSpeaker._replies)
 
-        result = self._once(
-            Activations,
-            "capture",
-            lambda: [
-                canonical.prompts(prompts),
-                canonical.site(site),
-                canonical.position(position),
-                canonical.edits(edit),
-                None if max_tokens is None else canonical.whole(max_tokens),
-                *["pooled"] * bool(pooled),
-            ],
-            compute,
-        )
-        if out is None or fresh:
-            return result
-        with Store(result.array.shape, out) as store:
-            store.put(list(range(len(result.array))), result.array)
-        return replace(result, array=store.array)
+    @_bound(Subject.generate)
+    def generate(self, arguments: dict[str, Any]) -> Generation:
+        return self._once(Generation, "generate", arguments)
 
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        *,
-        max_new_tokens: int = 16,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seeds: Sequence[int] | Sequence[Sequence[int]] | None = None,
-        edit: Edits = None,
-    ) -> Generation:
-        """As `Subject.generate`."""
-        settings: dict[str, Any] = {
-            "max_new_tokens": max_new_tokens,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seeds": seeds,
-        }
-        return self._once(
-            Generation,
-            "generate",
-            lambda: [
-                canonical.prompts(prompts),
-                canonical.whole(max_new_tokens),
-                *map(canonical.number, (temperature, top_p)),
-                np.asarray(range(len(prompts)) if seeds is None else seeds).ravel().tolist(),
-                canonical.edits(edit),
-            ],
-            lambda subject: subject.generate(prompts, **settings, edit=edit),
-        )
+    @_bound(Subject.patch_sweep)
+    def patch_sweep(self, arguments: dict[str, Any]) -> Sweep:
+        return self._once(Sweep, "patch_sweep", {**arguments, "at": self._named(arguments["at"])})
 
-    def patch_sweep(
-        self,
-        clean: Sequence[Prompt],
-        corrupted: Sequence[Prompt],
-        at: str | Site = "resid_post",
-        positions: Position = "last",
-        *,
-        answers: tuple[Sequence[int], Sequence[int]] | None = None,
-    ) -> Sweep:
-        """As `Subject.patch_sweep`."""
-        site = self._named(at)
-        return self._once(
-            Sweep,
-            "patch_sweep",
-            lambda: [
-                canonical.prompts(clean),
-                canonical.prompts(corrupted),
-                canonical.site(site),
-                canonical.position(positions),
-                canonical.answers(answers),
-            ],
-            lambda subject: subject.patch_sweep(clean, corrupted, site, positions, answers=answers),
-        )
+    @_bound(Subject.capture)
+    def capture(self, arguments: dict[str, Any]) -> Activations:
+        found = self._once(Activations, "capture", {**arguments, "at": self._named(arguments["at"])})
+        if arguments["out"] is None or isinstance(found.array, np.memmap):  # a new result is a map of that file already
+            return found
+        with Store(found.array.shape, arguments["out"]) as store:
+            store.put(list(range(len(found.array))), found.array)
+        return dataclasses.replace(found, array=store.array)
 
     def add_adapter(self, folder: str | Path, name: str = "default") -> None:
         """As `Subject.add_adapter`; what is computed with the adapter is kept under its files' content."""
@@ -486,6 +360,29 @@ def _template(subject: Any) -> Any:
     return getattr(getattr(subject, "tokenizer", None), "chat_template", None)
 
 
-def _given(edit: Edits) -> dict[str, Any]:
-    """An API's model takes no edit at all."""
-    return {} if edit is None else {"edit": edit}
+# Entries ---------------------------------------------------------------------------------------------
+
+
+def _entry(result: Any, notes: list[str], effort: Mapping[str, float]) -> Entry:
+    """A result of `lab.subjects.results`, or the answers of `chat`, with the notes that go with it and what it took."""
+    about: dict[str, Any] = {"notes": notes, "effort": dict(effort)}
+    if isinstance(result, list):
+        return Entry(about, rows=result)
+    if isinstance(result, Generation):
+        rows = [list(pair) for pair in zip(result.texts, result.tokens, strict=True)]
+        return Entry(about, rows=rows)
+    held = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    arrays = {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
+    facts = {name: plain(value) for name, value in held.items() if name not in arrays}
+    return Entry({"result": facts, **about}, arrays)
+
+
+def _restored(kind: type[Result], kept: Entry) -> Result:
+    """The result of this kind that `entry` was made of, equal to the bit."""
+    if kind is list:
+        return list(kept.rows)  # type: ignore[return-value]
+    if kind is Generation:
+        texts, tokens = ([row[i] for row in kept.rows] for i in (0, 1))
+        return kind(texts, tokens)  # type: ignore[call-arg]
+    facts = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.facts["result"].items()}
+    return kind(**facts, **kept.arrays)

@@ -1,4 +1,4 @@
-"""What was computed before? Entries on disk by a key of what determines them, each with a checksum of its own."""
+"""Entries on disk by a key of what determines them, each with a checksum of its own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Cache:
 
     An entry with arrays is a safetensors file, any other a JSONL file. One that is cut, changed or under another's
     name is a miss, with a warning. Where nothing can be written, one warning says so and the cache is read only
-    from then on. `hits` and `misses` count what `get` found.
+    from then on.
 
     Parameters
     ----------
@@ -63,7 +63,6 @@ class Cache:
         if mode not in ("off", "read", "write"):
             raise ValueError(f"no cache mode {mode!r}; there are off, read and write")
         self.folder, self.mode, self.limit = folder, mode, limit
-        self.hits = self.misses = 0
         self._unseen = limit  # bytes written since the folder was last looked through
 
     def get(self, key: str) -> Entry | None:
@@ -82,12 +81,10 @@ class Cache:
             if entry is None:
                 self._warn(f"the cache's {path} is damaged or another entry's; its content is computed anew")
                 continue
-            self.hits += 1
             if self.mode == "write":
                 with contextlib.suppress(OSError):
                     os.utime(path)  # it was used, so it is not the next to go
             return entry
-        self.misses += 1
         return None
 
     def put(self, key: str, entry: Entry) -> None:

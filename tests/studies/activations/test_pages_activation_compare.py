@@ -9,7 +9,7 @@ import pytest
 import yaml
 from transformers import AutoTokenizer
 
-from lab.record import arrays
+from lab.record import store
 from lab.studies.activations.compare_runs import compared
 from lab.subjects.names import folder
 
@@ -42,7 +42,7 @@ ONE, TWO = "stands and one", "variants and not untrained"
 
 def vectors(place, found):
     root = place.parents[2]
-    return {name: arrays.load(root / kept["file"], kept["sha256"]) for name, kept in found["arrays"].items()}
+    return {name: store.load_arrays(root / kept["file"], kept["sha256"]) for name, kept in found["arrays"].items()}
 
 
 def test_a_single_run_has_its_norms_its_vectors_and_its_count(run):

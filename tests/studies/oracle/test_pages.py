@@ -15,7 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-import lab.record
+from lab.files.typed import schema_of
 from lab.studies.oracle import exported as resampling
 from lab.studies.oracle import figures as report
 from lab.studies.oracle.resampled import clusters, semantic_entropy
@@ -25,7 +25,7 @@ from tests.subjects.api_server import Server, completion
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "hypotheses" / "oracle"
-SCHEMA = json.loads((Path(lab.record.__file__).parent / "resampling_schema.json").read_text())
+SCHEMA = schema_of(resampling.Document)
 SMALL = ["n_targets=6", "n_questions=4", "n_samples=3", "max_new_tokens=4"]
 STABILITY = "test_stability.py"
 

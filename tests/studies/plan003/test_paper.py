@@ -8,12 +8,12 @@ import shutil
 import pytest
 
 from lab.commands.report import main
-from lab.record.tables import compared
 from lab.studies.plan003 import paper, paper_figures
 from lab.studies.plan003.directions import DIRECTIONS, margin, margins, strongest
 from lab.studies.plan003.sections import PARTS, done, parts, words
 from lab.views.latex import build, escape, faults
 from lab.views.record import load
+from lab.views.tables import compared
 from tests.views.conftest import estimate
 
 FILES = {"draft.tex", "abstract.txt", "related_work.bib", "checklist.md"}
@@ -140,7 +140,7 @@ def test_no_run_can_drop_out_of_the_paper(results):
         measured = ("AUROC", estimate(value), 0.55)
         results.cell("PM2", "one", run="20260103-000000-cccc", key=key, keep=[measured])
     others = load(results.folder).others
-    assert [cell.measures[0].read.value for cell in others] == [0.5]
+    assert [cell.measures[0].estimate.value for cell in others] == [0.5]
     assert [cell.verdict for cell in others] == ["FAIL"]
     source, _ = drafted(results)
     assert re.search(r"PM2\[one\] & AUROC & \\measured\{0\.5\}", source.partition("Other runs")[2])
@@ -190,7 +190,7 @@ def test_a_trial_under_other_knobs_does_not_stand_before_the_experiment(results,
         measured = ("AUROC", estimate(value), 0.55)
         results.cell("PM2", "one", run=f"202601{run}-000000-aaaa", key=run, keep=[measured], changed=changed)
     record = load(results.folder)
-    assert [cell.measures[0].read.value for cell in record.cells] == [0.8]  # the newest of those at the defaults
+    assert [cell.measures[0].estimate.value for cell in record.cells] == [0.8]  # the newest of those at the defaults
     assert record.set_aside == ["PM2[one]"]
     main(["negative", "--results", str(results.folder)])
     assert "other runs have results of other work under these names, for --run: PM2[one]" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.commands.report import main
 from lab.record import Journal
+from lab.record.events import Ended
 from lab.record.machine import describe, setup_seconds
 from lab.studies.plan003.progress import ablated, checks
 from lab.views.record import load
@@ -134,7 +135,7 @@ def test_setup_takes_what_make_put_down(results, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     journal = Journal(results.folder / "journal", "20251231-000000-aaaa", "main",
                       lambda: describe(["pytest"], tmp_path) | {"supersedes": None})  # fmt: skip
-    journal.write("", "ended", status=0)
+    journal.write("", Ended(0))
     results.premortems()
     main(["progress", "--results", str(results.folder)])
     assert told_of(results.folder, "0 Setup") == "2.5 minutes"

@@ -13,6 +13,7 @@ import yaml
 
 from lab import data
 from lab.commands.report import main
+from lab.files.typed import schema_of
 from lab.studies.clinic.truth import WORDING_GAIN, truth_of
 from lab.studies.preferences import position
 from lab.studies.preferences.comparing import Comparing
@@ -136,8 +137,8 @@ def test_position_content_and_utilities_share_their_questions_and_find_what_is_p
     result.assert_outcomes(passed=2, xfailed=1)
     cells = {cell.experiment: cell for cell in record.cells}
     assert sum(cell.effort.get("passes", 0) > 0 for cell in cells.values()) == 1  # the others found theirs in the cache
-    (bias,) = [m.estimate for m in cells["POSITION"].measures if m.estimate["name"] == "position bias b"]
-    assert bias["low"] - 0.06 < truth_of("clinic-gemma").position_bias < bias["high"] + 0.06
+    (bias,) = [m.estimate for m in cells["POSITION"].measures if m.estimate.name == "position bias b"]
+    assert bias.low - 0.06 < truth_of("clinic-gemma").position_bias < bias.high + 0.06
     assert cells["POSITION"].reported["class_counts"]["order-flipping"] > 10
     assert len(cells["POSITION"].rows["win rates"]) == 10
     found = [row["mu"] for row in cells["UTILITIES"].rows["utilities"]]
@@ -154,8 +155,7 @@ def test_position_content_and_utilities_share_their_questions_and_find_what_is_p
     kept = yaml.safe_load((folder / "utilities" / "UTILITIES-clinic-gemma_simple_preference.yaml").read_text())
     assert [row["mu"] for row in kept["utilities"]] == found
     assert kept["experiment"] == "UTILITIES"
-    schema = json.loads((ROOT / "reports" / "preferences" / "ranked_tasks_schema.json").read_text())
-    jsonschema.validate(json.loads((folder / "ranked_tasks.json").read_text()), schema)
+    jsonschema.validate(json.loads((folder / "ranked_tasks.json").read_text()), schema_of(ranks.RankedTasks))
 
 
 def test_an_untrained_twin_has_no_preferences(prefer):

@@ -169,7 +169,7 @@ def test_a_model_that_thinks_is_less_reliable_than_when_it_answers_at_once(rate,
     assert abs(thinking["icc"]) < 0.2
     assert thinking["outcomes"]["rated"] == 160
     assert cell.reported["tasks_in_both"] == 40
-    difference = next(m.read for m in cell.measures)
+    difference = next(m.estimate for m in cell.measures)
     assert difference.value == pytest.approx(direct["icc"] - thinking["icc"])
 
 

@@ -7,7 +7,7 @@ from threading import Lock
 import pytest
 
 from lab.commands.report import main as report
-from lab.record import raw
+from lab.record import store
 from lab.studies.ratings.changed_works import main as changes
 from lab.views.record import load
 from tests.subjects.api_server import Answer, Server, completion
@@ -132,7 +132,9 @@ def test_works_that_speak_of_their_prompt_are_counted_and_not_rated_and_a_judge_
         assert (prompt["left_out"], prompt["judge_failed"]) == (1, {"silent": 1})
     everywhere = [row for row in record.rows["effects"] if row["origin"] == "all"]
     assert [row["n"] for row in everywhere] == [20 - prompt["lost"] for prompt in record.rows["prompts"]]
-    rated = [list(raw.load(pytester.path / "results" / kept["file"], kept["sha256"])) for kept in record.raw.values()]
+    rated = [
+        list(store.load_rows(pytester.path / "results" / kept["file"], kept["sha256"])) for kept in record.raw.values()
+    ]
     assert sorted(map(len, rated)) == [19, 19, 20]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab.data import Tasks
-from lab.record import raw
+from lab.record import store
 from lab.studies.clinic.truth import TRUTHS
 from lab.studies.ratings.concept_fixture import Concepts
 from lab.studies.ratings.reports import steering
@@ -113,7 +113,7 @@ def test_what_is_said_shows_the_planted_attitude_and_nonsense_is_left_out(suite,
     assert (drawing.data["panels"][0]["n"], drawing.data["panels"][0]["answers"]) == (14, 4)
 
     kept = cell.raw["mean -1"]
-    answers = list(raw.load(pytester.path / "results" / kept["file"], kept["sha256"]))
+    answers = list(store.load_rows(pytester.path / "results" / kept["file"], kept["sha256"]))
     assert len(answers) == 56
     assert {"attitude", "coherence", "answer", "question", "judge"} <= set(answers[0])
     assert np.mean([row["attitude"] for row in answers]) == pytest.approx(table["mean", -1]["attitude"])

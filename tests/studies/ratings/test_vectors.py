@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab.__main__ import main
-from lab.record.arrays import Damaged
+from lab.record.store import Damaged
 from lab.studies.ratings.concepts import concept
 from lab.studies.ratings.vectors import MANIFEST, load, normalise, save
 

@@ -1,6 +1,7 @@
 """A cached subject gives what its subject gives, to the bit, and loads it only for what is new."""
 
 import dataclasses
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.subjects import Edit, NoActivationsError, Site, StructureError, SubjectError, api, load, names
-from lab.subjects.cache.cached import CachedSubject, cached
+from lab.subjects import Edit, HookPoint, NoActivationsError, StructureError, Subject, SubjectError, api, load, names
+from lab.subjects.cache.cached import CachedSpeaker, CachedSubject, cached
+from lab.subjects.cache.canonical import FORMS
 from lab.subjects.cache.store import Cache
 from lab.subjects.effort import DONE
 from lab.subjects.identity import identity
@@ -22,11 +24,23 @@ PROMPTS = ["The patient has a fever.", "The drug works."]
 CHATS = [[{"role": "user", "content": "Is a fever bad?"}], [{"role": "user", "content": "Rate it."}]]
 
 
+class Counted(Cache):
+    """Counts what it was asked for."""
+
+    hits = misses = 0
+
+    def get(self, key):
+        found = super().get(key)
+        self.hits += found is not None
+        self.misses += found is None
+        return found
+
+
 class Loads:
     """Subjects by name behind one cache; `count` is how often one was loaded."""
 
     def __init__(self, folder):
-        self.cache, self.count = Cache(folder), 0
+        self.cache, self.count = Counted(folder), 0
 
     def __call__(self, name="clinic-gpt2", **options):
         def loads():
@@ -178,7 +192,7 @@ texts = st.text("ab, ", min_size=1, max_size=3)
 message = st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": texts})
 prompt = texts | ids | st.lists(message, min_size=1, max_size=2)
 site = st.builds(
-    Site,
+    HookPoint,
     st.sampled_from(["resid_post", "mlp_out"]),
     st.lists(st.integers(0, 2), min_size=1, max_size=2).map(tuple),
     st.none() | st.sampled_from(["ln_1", "ln_2"]),
@@ -278,7 +292,7 @@ def frozen(value):
     """Comparable by what the call means: containers of numpy's and Python's own are one."""
     if isinstance(value, np.ndarray):
         return ("array", value.shape, value.tobytes())
-    if isinstance(value, Site | Edit):
+    if isinstance(value, HookPoint | Edit):
         return (type(value).__name__, *map(frozen, vars(value).values()))
     if isinstance(value, dict):
         return ("dict", *sorted((k, frozen(v)) for k, v in value.items()))
@@ -312,7 +326,7 @@ def disguised(value, data):
     if isinstance(value, Edit):
         made = {name: disguised(v, data) for name, v in vars(value).items() if name in ("at", "position")}
         return dataclasses.replace(value, **made, decoding=np.bool_(value.decoding))
-    if isinstance(value, Site):
+    if isinstance(value, HookPoint):
         return dataclasses.replace(value, layers=tuple(map(np.int64, value.layers)))
     if isinstance(value, bool) or value is None:
         return value
@@ -362,6 +376,25 @@ def test_defaults_and_one_edit_without_a_list_are_the_same_call(subject, real):
     s.choose([[3, 4, 5]], [" a", " b"])
     s.choose(np.array([[3, 4, 5]]), [" a", " b"])
     assert subject.cache.misses == before + 1
+
+
+@pytest.mark.parametrize(("kind", "of"), [(CachedSpeaker, api.ApiSubject), (CachedSubject, Subject)])
+def test_calls_have_the_signatures_and_docstrings_of_the_subjects_own(kind, of):
+    for name in ("choose", "chat", "chats", "replies", "generate", "capture", "patch_sweep"):
+        own = getattr(of, name, None)
+        if own is not None:
+            assert inspect.signature(getattr(kind, name)) == inspect.signature(own)
+            assert getattr(kind, name).__doc__ == own.__doc__
+            known = {"self", "out", *FORMS}
+            assert inspect.signature(own).parameters.keys() <= known, "a parameter that no key would hold"
+
+
+def test_a_call_that_no_subject_takes_is_refused_before_one_is_loaded(subject):
+    with pytest.raises(TypeError, match="capture: got an unexpected keyword argument 'where'"):
+        subject().capture(PROMPTS, "resid_post", where=3)
+    with pytest.raises(TypeError, match="choose: missing a required argument: 'options'"):
+        subject().choose(PROMPTS)
+    assert subject.count == 0
 
 
 # Adapters and changes by hand ------------------------------------------------------------------------
@@ -541,7 +574,7 @@ edit = s.steer(at, found.array[0, 0], 2.0)
 p = s.choose(["The drug"], [" works", " fails"], edit=edit).probabilities
 chat = s.chat([[{"role": "user", "content": "Is it?"}]], max_new_tokens=3)
 print(found.array.sum(), p, chat, s.n_parameters, s.notes)
-print(cache.misses, [m for m in ("torch", "transformers", "scipy", "sklearn") if m in sys.modules])
+print(s.is_loaded, [m for m in ("torch", "transformers", "scipy", "sklearn") if m in sys.modules])
 """
 
 
@@ -555,4 +588,4 @@ def test_a_full_cache_serves_without_torch(tmp_path):
     first, second = run(), run()
     assert second[:-1] == first[:-1]
     assert "torch" in first[-1]
-    assert second[-1] == "0 []"
+    assert second[-1] == "False []"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.record import CellRecord
-from lab.record.tables import estimates
+from lab.record.fold import estimates
 from lab.studies.preferences.position import contrast
 from lab.studies.preferences.reports.ranks import panels, size_of, titled
 from lab.studies.shared.seed_reports import counted, runs_of

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from lab.files.whole import file_name, write_whole
 from lab.studies.preferences.reports.stale import guarded
@@ -164,9 +164,42 @@ def learning(record: Record) -> Drawing:
     )
 
 
-def ranked_tasks(record: Record) -> dict[str, Any]:
+class RankedTask(TypedDict):
+    """One task of a model."""
+
+    rank: Annotated[int, {"minimum": 1}]
+    task_id: str
+    origin: str
+    mu: float
+    low: float
+    high: float
+    sigma: Annotated[float, {"exclusiveMinimum": 0}]
+    doubt: str
+    refusal_rate: Annotated[float | None, {"minimum": 0, "maximum": 1}]
+    is_refusal: bool | None
+    text: str
+
+
+class RankedModel(TypedDict):
+    """A model's tasks, and where they are from."""
+
+    experiment: Literal["UTILITIES", "REFUSALS"]
+    cell: str
+    run: str
+    design: Literal["both orders", "one order, position not balanced"]
+    tasks: list[Annotated[RankedTask, {"additionalProperties": True}]]
+
+
+class RankedTasks(TypedDict):
+    """ranked_tasks.json."""
+
+    schema: Literal[1]
+    models: dict[str, RankedModel]
+
+
+def ranked_tasks(record: Record) -> RankedTasks:
     """Every model's tasks by rank, with refusals where they were looked at; the newest of both experiments."""
-    found = {}
+    found: dict[str, Any] = {}
     for experiment, name in zip(SOURCES, ("utilities", "ranked"), strict=True):
         for cell in record.of(experiment) + record.controls(experiment):
             if cell.rows.get(name):

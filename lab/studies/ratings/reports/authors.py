@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lab.record import CellRecord
-from lab.record.tables import estimates
+from lab.record.fold import estimates
 from lab.studies.ratings import authors
 from lab.views.drawing import COLOURS, GREY, Drawing, lines
 from lab.views.record import Missing, Record, one_setting

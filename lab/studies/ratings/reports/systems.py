@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.record import CellRecord
-from lab.record.tables import differing
+from lab.record.fold import differing
 from lab.studies.ratings import systems
 from lab.views.drawing import GREY, Drawing, lines
 from lab.views.panels import grid_of, size_of

@@ -20,7 +20,7 @@ from lab.studies.shared.prompts.systems import (
     variations,
     with_system,
 )
-from lab.subjects.chats import rendered
+from lab.subjects.prompts import rendered
 
 __all__ = [
     "FORMATS",

@@ -1,6 +1,6 @@
-"""How far is a long operation? Who works says so here, and who wants to show it looks here; nothing is printed.
+"""Long operations under way: who works says so here, and who wants to show it looks here; nothing is printed.
 
-with progress.of("capture", total=len(prompts), unit="prompts") as advance:
+with operations.of("capture", total=len(prompts), unit="prompts") as advance:
     for batch in batches:
         ...
         advance(len(batch))

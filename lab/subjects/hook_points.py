@@ -1,11 +1,12 @@
-"""What is a hook point called, and has this subject one? Names only: `points` reads and changes them."""
+"""Hook points: which there are, and which a subject has. Plain values, no torch; `hooks` reads and changes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from lab.subjects.errors import StructureError
-from lab.subjects.outline import Outline
 
 POINTS = {
     "resid_pre": "the residual stream that enters a block",
@@ -20,7 +21,52 @@ POINTS = {
 
 
 @dataclass(frozen=True)
-class Site:
+class Layer:
+    """The paths of the modules in one block that carry its hook points, as `architecture.Block` has them.
+
+    `children` are the block's own modules, for errors that tell a user what there is.
+    """
+
+    attn_out: str | None
+    mlp_out: str | None
+    reads_mid: str | None
+    head_out: str | None
+    norms: tuple[str, ...]
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A subject without its weights: enough to name hook points, and to say what they hold.
+
+    `owner` is the class of the model, `context` the longest prompt in tokens; `n_heads` and `d_head` are None
+    where no heads were found. `adapters` are the names of the LoRA adapters attached to it.
+    """
+
+    owner: str
+    layers: tuple[Layer, ...]
+    d_model: int
+    n_heads: int | None
+    d_head: int | None
+    context: int
+    n_parameters: int
+    adapters: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it; `restored` makes it an outline again."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, plain: Mapping[str, Any]) -> Outline:
+        layers = tuple(
+            Layer(**{**layer, "norms": tuple(layer["norms"]), "children": tuple(layer["children"])})
+            for layer in plain["layers"]
+        )
+        return cls(**{**plain, "layers": layers, "adapters": tuple(plain["adapters"])})
+
+
+@dataclass(frozen=True)
+class HookPoint:
     """A hook point at some layers, as `subject.resid_post(0.5)` makes it.
 
     `norm` names the norm of a `norm_out`; `heads` the heads of a `head_out` or `attn_pattern`, None for all.
@@ -70,10 +116,10 @@ def require(outline: Outline, point: str, layers: tuple[int, ...]) -> None:
         )
 
 
-def features(outline: Outline, site: Site) -> tuple[int, ...]:
-    """Shape of one token's value at this site: (d_model,), or (heads, d_head). Patterns depend on the prompt."""
-    if site.point != "head_out":
+def features(outline: Outline, at: HookPoint) -> tuple[int, ...]:
+    """Shape of one token's value at this hook point: (d_model,), or (heads, d_head). Patterns depend on the prompt."""
+    if at.point != "head_out":
         return (outline.d_model,)
     assert outline.n_heads is not None
     assert outline.d_head is not None
-    return (len(site.heads) if site.heads is not None else outline.n_heads, outline.d_head)
+    return (len(at.heads) if at.heads is not None else outline.n_heads, outline.d_head)

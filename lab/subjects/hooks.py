@@ -1,4 +1,4 @@
-"""How is a hook point read or changed? One primitive, `tap`, does both."""
+"""Hooks that read a hook point or change it: one primitive, `tap`, does both."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ import torch
 
 from lab.subjects.architecture import Anatomy, Block, hidden, stream_in, with_hidden
 from lab.subjects.errors import StructureError
-from lab.subjects.places import Site
+from lab.subjects.hook_points import HookPoint
 
 See = Callable[[torch.Tensor], torch.Tensor | None]
+"""Takes what stands at a hook point, and returns what is to stand there, None to leave it."""
+Tap = tuple[HookPoint, int, See]
+"""Whom to call at which hook point of which layer."""
 
 
-def tap(anatomy: Anatomy, site: Site, layer: int, see: See) -> list[Any]:
-    """Calls `see` with the site's value in every pass, [batch, seq, *features]; what it returns replaces the value.
+def tap(anatomy: Anatomy, at: HookPoint, layer: int, see: See) -> list[Any]:
+    """Calls `see` with the hook point's value in every pass, [batch, seq, *features]; what it returns replaces that.
 
     `see` must not change its argument in place. Returns the hooks' handles; the caller removes them.
     """
     block = anatomy.blocks[layer]
-    if site.point == "resid_pre":
+    if at.point == "resid_pre":
         return [_on_input(block.module, see)]
-    if site.point == "resid_post":
+    if at.point == "resid_post":
         return [block.module.register_forward_hook(lambda _m, _a, output: _replace(output, see))]
-    if site.point == "head_out":
+    if at.point == "head_out":
         assert block.head_out is not None
-        return [_on_input(block.part(block.head_out), _by_head(anatomy, site, see))]
-    if site.point == "attn_pattern":
-        return [_on_pattern(anatomy, block, site, see)]
-    if site.point == "resid_mid":
+        return [_on_input(block.part(block.head_out), _by_head(anatomy, at, see))]
+    if at.point == "attn_pattern":
+        return [_on_pattern(anatomy, block, at, see)]
+    if at.point == "resid_mid":
         return _on_mid(block, see)
-    path = {"attn_out": block.attn_out, "mlp_out": block.mlp_out, "norm_out": site.norm}[site.point]
+    path = {"attn_out": block.attn_out, "mlp_out": block.mlp_out, "norm_out": at.norm}[at.point]
     assert path is not None
     return _on_output(block, path, see)
 
@@ -88,17 +91,17 @@ def _on_mid(block: Block, see: See) -> list[Any]:
     return [handle, *_on_output(block, block.attn_out, between)]
 
 
-def _by_head(anatomy: Anatomy, site: Site, see: See) -> See:
+def _by_head(anatomy: Anatomy, at: HookPoint, see: See) -> See:
     assert anatomy.n_heads is not None
     assert anatomy.d_head is not None
     size = anatomy.n_heads, anatomy.d_head
 
     def split(joined: torch.Tensor) -> torch.Tensor | None:
         heads = joined.view(*joined.shape[:-1], *size)
-        if site.heads is None:
+        if at.heads is None:
             new = see(heads)
         else:
-            chosen = list(site.heads)
+            chosen = list(at.heads)
             part = see(heads[..., chosen, :])
             if part is None:
                 return None
@@ -109,7 +112,7 @@ def _by_head(anatomy: Anatomy, site: Site, see: See) -> See:
     return split
 
 
-def _on_pattern(anatomy: Anatomy, block: Block, site: Site, see: See) -> Any:
+def _on_pattern(anatomy: Anatomy, block: Block, at: HookPoint, see: See) -> Any:
     """Attention weights [batch, query, heads, key], from what the attention module returns under eager attention."""
     assert block.attention is not None
     owner = anatomy.owner
@@ -119,7 +122,7 @@ def _on_pattern(anatomy: Anatomy, block: Block, site: Site, see: See) -> Any:
         weights = next((t for t in rest if torch.is_tensor(t) and t.dim() == 4 and t.shape[1] == anatomy.n_heads), None)
         if weights is None:
             raise StructureError(f"{owner}: its attention returns no weights, even in the eager implementation")
-        chosen = weights if site.heads is None else weights[:, list(site.heads)]
+        chosen = weights if at.heads is None else weights[:, list(at.heads)]
         see(chosen.transpose(1, 2))
 
     return block.part(block.attention).register_forward_hook(hook)

@@ -1,4 +1,4 @@
-"""Was this claimed before the data? The lock file holds each cell's claim, bars, knobs and data, with a hash."""
+"""The lock: a file with each cell's claim, bars, knobs and data, frozen before the data, with a hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did a run find? `summary_table.md` to read, `statistics.json` to compute with, three files an experiment.
+"""What a run found: `summary_table.md` to read, `statistics.json` to compute with, three files an experiment.
 
 All are made from the journal alone. The first two hold no time and no run's name, so equal runs give equal bytes.
 """
@@ -9,16 +9,14 @@ import json
 import re
 import statistics as statistics_of
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lab.estimate import Bar, Estimate
-from lab.files.whole import file_name, write_whole
-from lab.record.journal import SCHEMA
-from lab.record.overall import NOT_RUN, overall
+from lab.files.whole import write_whole
+from lab.record.fold import NOT_RUN, CellRecord, Measure, called, estimates, experiment_paths, overall
 from lab.stats.effect_sizes import effect_size
 from lab.study import compared as tables_of_rows
 from lab.study import merged, studies
@@ -30,7 +28,10 @@ _CARD = (
     "abandoned",
     "config",
     "folder",
+    "ready",
+    "ended",
     "reproduce",
+    "registered",
     "title",
     "questions",
     "swept",
@@ -38,180 +39,8 @@ _CARD = (
     "checksums",
     "determined_by",
 )
-"""What stands on a cell's card, and in Allure, alone."""
-_TOLD_LATER = ("population", "title", "questions", "swept")
-"""What older journals do not tell."""
-_TOLD = ("experiment", "claim", "phase", "subject", "params", "knobs", "seed", "negative")
-UNFINISHED = "it never finished: its process ended"
+"""What stands on a cell's card, in Allure or in the lock, alone."""
 REPORTED = "reported"
-KNOWN, NOT_REFUTED = "known negative", "negative control, not refuted"
-
-
-@dataclass
-class Measure:
-    """One measured estimate, and every claim that was made about it, with what each came to."""
-
-    estimate: dict[str, Any]
-    claims: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def read(self) -> Estimate:
-        return Estimate(**self.estimate)
-
-    @property
-    def p(self) -> float | None:
-        """The estimate's own p; of a share, which has none, that of its first one-sided bar (exact binomial)."""
-        e = self.read
-        bars = (claim["against"] for claim in self.claims if claim.get("against", ("",))[0] in ("<", ">"))
-        against = next(bars, None)
-        if e.p is not None or against is None or not e.method.startswith(("Wilson", "Clopper-Pearson")):
-            return e.p
-        from lab.stats.families import p_against  # numpy, which a run that only collects does without
-
-        p = p_against(e, against[1], against[0])
-        return None if p != p else p
-
-    @property
-    def bar(self) -> str:
-        return ", ".join(claim["claim"] for claim in self.claims)
-
-
-@dataclass
-class CellRecord:
-    """All that the journal knows of one cell."""
-
-    cell: str
-    experiment: str
-    claim: str
-    phase: str
-    subject: str
-    params: dict[str, str]
-    knobs: dict[str, Any]
-    seed: int
-    negative: str | None
-    population: str = ""
-    title: str = ""
-    questions: list[str] = field(default_factory=list)
-    swept: list[str] = field(default_factory=list)
-    """Knobs that differ between the cells of its sweep."""
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    folder: str = ""
-    abandoned: list[CellRecord] = field(default_factory=list)
-    """Earlier starts of the cell whose process ended before they did."""
-    reproduce: str = ""
-    measures: list[Measure] = field(default_factory=list)
-    controls: list[dict[str, str]] = field(default_factory=list)
-    reported: dict[str, Any] = field(default_factory=dict)
-    plots: dict[str, str] = field(default_factory=dict)
-    checksums: dict[str, str] = field(default_factory=dict)
-    """Of the plots, by file: another run of the cell draws over them."""
-    arrays: dict[str, dict[str, str]] = field(default_factory=dict)
-    raw: dict[str, dict[str, str]] = field(default_factory=dict)
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    registration: str | None = None
-    run: str = ""
-    command: str = ""
-    started: str = ""
-    seconds: float = 0.0
-    replayed: str | None = None
-    effort: dict[str, float] = field(default_factory=dict)
-    key: str | None = None
-    verdict: str = "INVALID"
-    reason: str = UNFINISHED
-    determined_by: dict[str, Any] = field(default_factory=dict)
-    """What its key is made of: fingerprints of subjects, data and code beside what was set."""
-    shown: str = ""
-    """How pytest showed its failure."""
-
-    @property
-    def shown_verdict(self) -> str:
-        """The verdict as tables print it; of a negative control they say whether it was refuted, as it must be."""
-        if not self.negative or self.verdict in ("INVALID", "SKIPPED"):
-            return self.verdict
-        return f"{self.verdict} ({KNOWN if self.verdict == 'FAIL' else NOT_REFUTED})"
-
-    @property
-    def finished(self) -> bool:
-        """Whether it came to an end; False where its process ended first."""
-        return self.reason != UNFINISHED
-
-    @property
-    def asked(self) -> str:
-        """Of whom, and with which parameters beside the models."""
-        others = [f"{name}={value}" for name, value in self.params.items() if name not in ("model", "other_model")]
-        return " ".join(part for part in (self.subject, *others) if part)
-
-
-def called(cells: list[CellRecord]) -> dict[str, str]:
-    """By cell, what it is called among those of its experiment: of whom it asks, and the knobs and seed that differ."""
-    names = {}
-    for cell in cells:
-        own = differing(cell, [other for other in cells if other.experiment == cell.experiment])
-        names[cell.cell] = " ".join([cell.asked, *(f"{name}={value}" for name, value in own.items())]).strip()
-    return names
-
-
-def differing(cell: CellRecord, among: Iterable[CellRecord]) -> dict[str, Any]:
-    """The knobs and the seed of a cell in which any of the others differs from it."""
-    own, *settings = ({**one.knobs, "seed": one.seed} for one in (cell, *among))
-    return {name: value for name, value in own.items() if any(other.get(name) != value for other in settings)}
-
-
-def gather(events: Iterable[dict[str, Any]]) -> list[CellRecord]:
-    """The cells of a journal, sorted by name. A cell that was started again is taken from its last start."""
-    cells: dict[str, CellRecord] = {}
-    commands: dict[str, str] = {}
-    for event in sorted(events, key=lambda event: str(event["time"])):  # stable: equal times keep their file's order
-        key, kind = event["cell"], event["event"]
-        if kind == "run":
-            commands[event["run"]] = event["command"]
-        if event["schema"] != SCHEMA or kind in ("run", "ended", "share"):
-            continue
-        if kind == "started":
-            told = {name: event[name] for name in _TOLD}
-            told |= {name: event[name] for name in _TOLD_LATER if name in event}
-            command = commands.get(event["run"], "")
-            known = cells.get(key)
-            cells[key] = CellRecord(cell=key, run=event["run"], command=command, started=event["time"], **told)
-            if known is not None and not known.finished:
-                cells[key].abandoned = [*known.abandoned, known]
-            continue
-        cell = cells[key]
-        if kind == "measured":
-            cell.measures.append(Measure(event["estimate"]))
-        elif kind == "judged":
-            measure = next(m for m in cell.measures if m.estimate["name"] == event["name"])
-            parts = ("claim", "outcome", "reason", "point", "against")
-            measure.claims.append({name: event[name] for name in parts if name in event})
-        elif kind == "control":
-            cell.controls.append({name: event[name] for name in ("name", "outcome", "reason")})
-        elif kind == "report":
-            cell.reported.update(event["values"])
-        elif kind == "plot":
-            cell.plots[event["name"]] = event["file"]
-            cell.checksums[event["file"]] = event.get("sha256", "")
-        elif kind == "arrays":
-            cell.arrays[event["name"]] = {name: event[name] for name in ("file", "sha256")}
-        elif kind == "raw":
-            cell.raw[event["name"]] = {name: event[name] for name in ("file", "sha256")}
-        elif kind == "configured":
-            cell.config, cell.folder, cell.reproduce = event["config"], event["folder"], event["reproduce"]
-        elif kind == "answer":
-            cell.answers[str(event["number"])] = {name: event[name] for name in ("text", "tables")}
-        elif kind == "rows":
-            cell.rows[event["name"]] = event["rows"]
-        elif kind == "noted":
-            cell.notes.append(event["text"])
-        elif kind == "keyed":
-            cell.key, cell.determined_by = event["key"], event["determined_by"]
-        elif kind == "registration":
-            cell.registration = event["status"]
-        elif kind in ("finished", "failed"):
-            cell.verdict, cell.reason, cell.shown = event["verdict"], event["reason"], event.get("shown", "")
-            cell.seconds, cell.replayed, cell.effort = event["seconds"], event["replayed"], event["effort"]
-    return [cells[key] for key in sorted(cells)]
 
 
 def summary_table(cells: list[CellRecord]) -> str:
@@ -277,8 +106,10 @@ def over_seeds(cells: list[CellRecord]) -> list[OverSeeds]:
             continue
         name = re.sub(r"-?seed=\d+", "", group[0].cell).replace("[]", "")
         verdicts = Counter(cell.shown_verdict for cell in group)
-        for measure in dict.fromkeys(m.read.name for cell in group for m in cell.measures):
-            having = [(cell.seed, m.read.value) for cell in group for m in cell.measures if m.read.name == measure]
+        for measure in dict.fromkeys(m.estimate.name for cell in group for m in cell.measures):
+            having = [
+                (cell.seed, m.estimate.value) for cell in group for m in cell.measures if m.estimate.name == measure
+            ]
             seeds, values = zip(*having, strict=True)
             if len(values) > 1:
                 mean, std = statistics_of.fmean(values), statistics_of.stdev(values)
@@ -325,7 +156,7 @@ def families(cells: list[CellRecord]) -> list[Family]:
             for claim in measure.claims:
                 if "against" in claim:
                     fixed = {knob: value for knob, value in cell.knobs.items() if knob not in cell.swept}
-                    same = [cell.experiment, measure.estimate["name"], claim["against"], fixed, cell.seed]
+                    same = [cell.experiment, measure.estimate.name, claim["against"], fixed, cell.seed]
                     groups.setdefault(json.dumps(same, sort_keys=True), []).append((cell, measure, claim))
     return [_family(members) for members in groups.values() if len(members) > 1]
 
@@ -336,11 +167,11 @@ def _family(members: list[tuple[CellRecord, Measure, dict[str, Any]]]) -> Family
     first, measure, claim = members[0]
     sign, one, two = claim["against"]
     bar: Any = (one, two) if sign == "within" else Bar(one, two)
-    judged = verdicts([each.read for _, each, _ in members], bar, "<" if sign == "<" else ">")
+    judged = verdicts([each.estimate for _, each, _ in members], bar, "<" if sign == "<" else ">")
     passing = [member.p_pass for member in judged if member.outcome == "PASS"]
     return Family(
         experiment=first.experiment,
-        measure=measure.read.name,
+        measure=measure.estimate.name,
         bar=claim["claim"],
         outcomes={cell.cell: member.outcome for (cell, *_), member in zip(members, judged, strict=True)},
         alone={cell.cell: told["outcome"] for cell, _, told in members},
@@ -361,11 +192,11 @@ def _p(p: float) -> str:
 def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
     if measure is None:
         return [cell.cell, "", "", "", "", "", cell.shown_verdict]
-    return [cell.cell, *_told(measure.read, measure.p), measure.bar, cell.shown_verdict]
+    return [cell.cell, *_told(measure.estimate, measure.p), measure.bar, cell.shown_verdict]
 
 
 def _reported(cell: CellRecord) -> list[list[str]]:
-    measured = {measure.read.name for measure in cell.measures}
+    measured = {measure.estimate.name for measure in cell.measures}
     others = {name: e for name, e in estimates(cell).items() if name not in measured}
     return [[cell.cell, *_told(e, e.p), "", REPORTED] for e in others.values()]
 
@@ -379,7 +210,7 @@ def entry(cell: CellRecord) -> dict[str, Any]:
     """A cell as JSON, each measure with its effect size; without what differs between equal runs, and raw rows."""
     told = {name: value for name, value in asdict(cell).items() if name not in (*_RUN, *_CARD)}
     for measure, known in zip(cell.measures, told["measures"], strict=True):
-        known["effect_size"], known["p"] = effect_size(measure.read, measure.claims), measure.p
+        known["effect_size"], known["p"] = effect_size(measure.estimate, measure.claims), measure.p
     return told
 
 
@@ -398,12 +229,6 @@ def write_tables(cells: list[CellRecord], results: Path) -> list[Path]:
     for name in sorted({cell.experiment for cell in cells}):
         files |= experiment_files([cell for cell in cells if cell.experiment == name])
     return [write_whole(results / name, text.encode()) for name, text in files.items()]
-
-
-def experiment_paths(cell: CellRecord) -> tuple[str, str, str]:
-    """Where a cell's experiment has its summary, its results and its output, in the results folder."""
-    stem = f"{file_name(cell.phase).replace('-', '_')}/{file_name(cell.experiment).lower()}"
-    return f"{stem}_summary.md", f"{stem}_results.json", f"{stem}_output.txt"
 
 
 def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
@@ -427,7 +252,7 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
     output, names = [f"{first.experiment}: {first.claim}"], called(cells)
     for cell in cells:
         summary += ["", f"## {names[cell.cell] or first.experiment}", ""]
-        summary += [f"- {m.read.name}: {m.read.shown} {m.read.interval}" for m in cell.measures]
+        summary += [f"- {m.estimate.name}: {m.estimate.shown} {m.estimate.interval}" for m in cell.measures]
         summary += [f"- Result: {cell.shown_verdict}"]
         summary += [f"- Note: {text}" for text in cell.notes]
         for rows in filter(None, map(cell.rows.get, tables_of_rows())):
@@ -475,16 +300,6 @@ def _overall(cells: list[CellRecord]) -> list[str]:
     found = [value.value for value in values if value is not None]
     mean = f"{statistics_of.fmean(found):.3f} (mean of {len(found)})" if found else "not measured"
     return [f"- {headline.label}: {mean}", f"- Result: {overall(cell.verdict for cell in tested)}"]
-
-
-def estimates(cell: CellRecord) -> dict[str, Estimate]:
-    """All estimates of a cell by name: what it measured, and what it reported beside."""
-    reported = {
-        name: Estimate(**(value | {"name": name}))
-        for name, value in cell.reported.items()
-        if isinstance(value, dict) and {"value", "low", "high", "method"} <= value.keys()
-    }
-    return reported | {measure.read.name: measure.read for measure in cell.measures}
 
 
 def _json(value: Any) -> str:

@@ -1,6 +1,4 @@
-"""How does a model come from the Hugging Face hub? All its files are fetched here, with patience; then they are read
-from the disk.
-"""
+"""Downloads of models from the Hugging Face hub: all files are fetched, with patience, and then read from the disk."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab.files.hub import explain, patiently, token
-from lab.subjects import progress
+from lab.subjects import operations
 from lab.subjects.errors import LoadError
 
 Given = TypeVar("Given")
@@ -47,7 +45,7 @@ def fetch(name: str, revision: str | None = None, *, weights: bool = True) -> Pa
     if quiet:
         disable_progress_bars()
     try:
-        with progress.of(f"fetching {name}"):
+        with operations.of(f"fetching {name}"):
             for patterns in _WEIGHTS if weights else ((),):
                 folder = get(_TEXTS + patterns)
                 if any(fnmatch(path.name, pattern) for path in folder.iterdir() for pattern in patterns):

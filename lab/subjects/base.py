@@ -1,4 +1,7 @@
-"""How does a user name what to read and what to change in a subject? Hook points, patches and steering vectors."""
+"""What subjects share: asking one for answers, and naming hook points and edits in one whose weights may be elsewhere.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,77 @@ from typing import Any
 
 import numpy as np
 
-from lab.subjects.edits import Edit, How, shaped
+from lab.subjects.edits import Edit, Edits, How, shaped
 from lab.subjects.errors import NoActivationsError, PromptError, StructureError, SubjectError
-from lab.subjects.outline import Outline
-from lab.subjects.places import POINTS, Site, features, require
-from lab.subjects.prompts import POOLED, Position, plain
+from lab.subjects.hook_points import POINTS, HookPoint, Outline, features, require
+from lab.subjects.prompts import POOLED, Position, Prompt, plain
 
 Where = float | int | Sequence[float | int] | slice | None
-Edits = Edit | Sequence[Edit] | None
 
 
-class Sites(ABC):
+def check_drawing(temperature: float, top_p: float) -> None:
+    """Raises SubjectError for settings under which no answer can be drawn."""
+    if temperature < 0:
+        raise SubjectError(f"temperature {temperature} is negative; 0 is greedy")
+    if not 0 < top_p <= 1:
+        raise SubjectError(f"top_p {top_p} is no share to draw from; pass one above 0, and 1 for all tokens")
+
+
+def sample_seed(seed: int, i: int, j: int) -> int:
+    """The seed of sample j of prompt i, the same for a model here and one behind an API."""
+    return int(np.random.SeedSequence((seed, i, j)).generate_state(1)[0])
+
+
+class Speaker(ABC):
+    """A subject that can be asked: a Hugging Face model, a model behind an API, or either of them behind a cache."""
+
+    name: str
+
+    @abstractmethod
+    def chats(
+        self,
+        conversations: Sequence[Prompt],
+        seeds: Sequence[int],
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        max_new_tokens: int = 64,
+    ) -> list[list[list[str]]]:
+        """As `chat` under each of several seeds, [seeds][conversations][n]."""
+
+    def chat(
+        self,
+        conversations: Sequence[Prompt],
+        *,
+        n: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        max_new_tokens: int = 64,
+        edit: Edits = None,
+    ) -> list[list[str]]:
+        """n answers to each conversation (chat messages, or a string).
+
+        Greedy answers, at temperature 0, are all equal, so they are written once. Above it sample j of conversation i
+        draws from a seed made of (seed, i, j), from the fewest of the likeliest tokens that have `top_p` of the
+        probability together.
+
+        A Hugging Face model continues a string as it is, and reads a conversation once for all its samples; `edit`
+        acts as in `generate`. Behind an API a string is the one message of a user, and a reasoning model's thoughts
+        count as new tokens. Not every server honours seeds, so that only the cache makes a second run equal; a seed or
+        a `top_p` that is refused is noted.
+
+        Raises PromptError, and SubjectError where a server does not answer.
+        """
+        more: dict[str, Any] = {} if edit is None else {"edit": edit}  # an API's model takes none
+        (texts,) = self.chats(
+            conversations, [seed], n=n, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, **more
+        )
+        return texts
+
+
+class HookPoints(ABC):
     """What can be named in a subject of which no more than the outline is known: its weights may be elsewhere.
 
     `n_layers` and `d_model` are depth and width of the residual stream, `n_heads` the heads of a layer (None
@@ -56,40 +119,40 @@ class Sites(ABC):
 
     # Hook points -------------------------------------------------------------------------------------
 
-    def resid_post(self, where: Where = None) -> Site:
+    def resid_post(self, where: Where = None) -> HookPoint:
         """The residual stream after a block, before any final norm.
 
         `where` is a fraction of the depth (0.5 is layer int(0.5 * n_layers), 1.0 the last), a layer
         index, a list of them, a slice (`slice(None, None, 2)` is every second), or nothing for all layers.
         Raises SubjectError out of range.
         """
-        return Site("resid_post", self._layers(where))
+        return HookPoint("resid_post", self._layers(where))
 
-    def resid_pre(self, where: Where = None) -> Site:
+    def resid_pre(self, where: Where = None) -> HookPoint:
         """The residual stream before a block; `where` as in `resid_post`."""
-        return Site("resid_pre", self._layers(where))
+        return HookPoint("resid_pre", self._layers(where))
 
-    def resid_mid(self, where: Where = None) -> Site:
+    def resid_mid(self, where: Where = None) -> HookPoint:
         """The residual stream between attention and MLP. Raises StructureError for parallel blocks, which have none."""
-        return self._site("resid_mid", where)
+        return self._point("resid_mid", where)
 
-    def attn_out(self, where: Where = None) -> Site:
+    def attn_out(self, where: Where = None) -> HookPoint:
         """What a block's attention adds to the residual stream, after any norm of its own."""
-        return self._site("attn_out", where)
+        return self._point("attn_out", where)
 
-    def mlp_out(self, where: Where = None) -> Site:
+    def mlp_out(self, where: Where = None) -> HookPoint:
         """What a block's MLP adds to the residual stream, after any norm of its own."""
-        return self._site("mlp_out", where)
+        return self._point("mlp_out", where)
 
-    def head_out(self, where: Where = None, heads: Sequence[int] | None = None) -> Site:
+    def head_out(self, where: Where = None, heads: Sequence[int] | None = None) -> HookPoint:
         """Each head's output before the output projection, [heads, d_head] a token; TransformerLens calls it z."""
-        return self._site("head_out", where, heads)
+        return self._point("head_out", where, heads)
 
-    def attn_pattern(self, where: Where = None, heads: Sequence[int] | None = None) -> Site:
+    def attn_pattern(self, where: Where = None, heads: Sequence[int] | None = None) -> HookPoint:
         """Each head's attention weights, [heads, keys] a query token. Read under eager attention, while it is read."""
-        return self._site("attn_pattern", where, heads)
+        return self._point("attn_pattern", where, heads)
 
-    def norm_out(self, where: Where = None, norm: str | None = None) -> Site:
+    def norm_out(self, where: Where = None, norm: str | None = None) -> HookPoint:
         """The output of a norm inside a block, under its own name: not the residual stream.
 
         Without a name, the last norm of the block. That is what reports 000 and 001 read as "residual"
@@ -104,9 +167,9 @@ class Sites(ABC):
                 raise StructureError(
                     f"block {layer} of {self.name} has {said}; its norms: {', '.join(known) or 'none'}"
                 )
-        return Site("norm_out", layers, norm or self.outline.layers[layers[0]].norms[-1])
+        return HookPoint("norm_out", layers, norm or self.outline.layers[layers[0]].norms[-1])
 
-    def _site(self, point: str, where: Where, heads: Sequence[int] | None = None) -> Site:
+    def _point(self, point: str, where: Where, heads: Sequence[int] | None = None) -> HookPoint:
         layers = self._layers(where)
         require(self.outline, point, layers)
         if point == "head_out" and self.outline.d_head is None:
@@ -115,18 +178,18 @@ class Sites(ABC):
             n_heads = self.n_heads or 0
             if not len(heads) or any(not -n_heads <= head < n_heads for head in heads):
                 raise SubjectError(f"no heads {list(heads)} in {self.name}; a layer has heads 0 to {n_heads - 1}")
-            return Site(point, layers, heads=tuple(int(head) % n_heads for head in heads))
-        return Site(point, layers)
+            return HookPoint(point, layers, heads=tuple(int(head) % n_heads for head in heads))
+        return HookPoint(point, layers)
 
-    def _named(self, at: str | Site) -> Site:
+    def _named(self, at: str | HookPoint) -> HookPoint:
         """A hook point, all layers of it where only its name is given."""
         self._check_hooked()
-        if isinstance(at, Site):
+        if isinstance(at, HookPoint):
             return at
         if at not in POINTS:
             raise SubjectError(f"no hook point {at!r}; there are {', '.join(POINTS)}")
-        site: Site = getattr(self, at)()
-        return site
+        point: HookPoint = getattr(self, at)()
+        return point
 
     def _layers(self, where: Where) -> tuple[int, ...]:
         self._check_hooked()
@@ -154,7 +217,7 @@ class Sites(ABC):
 
     # Changes -----------------------------------------------------------------------------------------
 
-    def patch(self, at: Site, values: np.ndarray, *, position: Position = "last", decoding: bool = False) -> Edit:
+    def patch(self, at: HookPoint, values: np.ndarray, *, position: Position = "last", decoding: bool = False) -> Edit:
         """Activations to put in place of the model's own, by default at each prompt's last token, in the prompt pass.
 
         `values` is [n, d_model] for one layer, or as `capture` gives it: [n, layers, d_model], or
@@ -165,7 +228,7 @@ class Sites(ABC):
 
     def steer(
         self,
-        at: Site,
+        at: HookPoint,
         vector: np.ndarray,
         coefficient: float = 1.0,
         *,
@@ -185,7 +248,7 @@ class Sites(ABC):
         return self._edit(at, array * np.float32(coefficient), position, decoding, how, per_prompt=False)
 
     def inject(
-        self, at: Site, vectors: np.ndarray, coefficient: float = 1.0, *, position: Position, replace: bool = False
+        self, at: HookPoint, vectors: np.ndarray, coefficient: float = 1.0, *, position: Position, replace: bool = False
     ) -> Edit:
         """Each prompt's own activations at its own tokens, in the prompt pass only: h + coefficient * |h| * v / |v|.
 
@@ -210,7 +273,9 @@ class Sites(ABC):
             self._check_hooked()
         return listed
 
-    def _edit(self, at: Site, values: Any, position: Position, decoding: bool, how: How, *, per_prompt: bool) -> Edit:
+    def _edit(
+        self, at: HookPoint, values: Any, position: Position, decoding: bool, how: How, *, per_prompt: bool
+    ) -> Edit:
         self._check_hooked()
         if at.point in ("attn_pattern", "norm_out"):
             changeable = ", ".join(point for point in POINTS if point not in ("attn_pattern", "norm_out"))

@@ -1,4 +1,4 @@
-"""Which items of a long loop are done? `evidence.resume` gives only those that are not."""
+"""The items of a long loop, and which of them are done: `evidence.resume` gives only those that are not."""
 
 from __future__ import annotations
 
