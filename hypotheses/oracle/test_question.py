@@ -7,7 +7,7 @@ deny: where none of them has scores that differ at all, the variance could still
 """
 
 from lab.plugin import experiment
-from lab.studies.oracle import resampled
+from lab.studies.oracle import similarity
 
 
 @experiment(
@@ -18,31 +18,11 @@ from lab.studies.oracle import resampled
     negative={"untrained": "a twin with fresh weights says anything that comes, whatever it is asked"},
     population="this oracle under these questions, on new targets like these",
 )
-def test_stability_depends_on_the_question(
-    model,
-    resampling,
-    evidence,
-    *,
-    pool="auto",
-    targets="",
-    n_targets=None,
-    n_questions=10,
-    n_samples=10,
-    temperature=0.7,
-    top_p=0.9,
-    max_new_tokens=16,
-    depth=0.5,
-    injected_at=1,
-    coefficient=1.0,
-    replace=False,
-    judge="offline",
-    alike=1.0,
-):
-    asked = resampling(model, **evidence.cell.knobs)
-    found = resampled.by_question(asked.scores, seed=evidence.seed)
+def test_stability_depends_on_the_question(model, resampling, evidence):
+    answers = resampling(model)
+    result = similarity.by_question(answers.scores, answers.questions, seed=evidence.seed)
 
-    evidence.control("scores dealt anew among questions depend on none", found.dealt < 0.5)
-    evidence.plot("similarity", lambda ax: resampled.similarity(asked.scores).plot(ax, asked.questions))
-    evidence.report(between_questions=found.between, null_95=found.null_95)
+    evidence.control("scores dealt anew among questions depend on none", result.dealt < 0.5)
+    evidence.keep(result)
 
-    assert evidence.measure("variance between questions beyond chance", found.excess) > 0.5
+    assert evidence.measure("variance between questions beyond chance", result.excess) > 0.5

@@ -11,7 +11,7 @@ chance, to within half of the bar.
 import pytest
 
 from lab.plugin import experiment
-from lab.studies.oracle import resampled
+from lab.studies.oracle import similarity
 
 GUESSED = 1 / 3
 
@@ -24,33 +24,13 @@ GUESSED = 1 / 3
     negative={"clinic-llama+fair": "its adapter was trained on choices and ratings, and never on activations"},
     population="this oracle under these questions, on new targets like these",
 )
-def test_the_oracle_reads_the_activation(
-    model,
-    resampling,
-    evidence,
-    *,
-    pool="auto",
-    targets="",
-    n_targets=None,
-    n_questions=10,
-    n_samples=10,
-    temperature=0.7,
-    top_p=0.9,
-    max_new_tokens=16,
-    depth=0.5,
-    injected_at=1,
-    coefficient=1.0,
-    replace=False,
-    judge="offline",
-    alike=1.0,
-):
-    asked = resampling(model, **evidence.cell.knobs)
-    if not (asked.truth >= 0).any():
+def test_the_oracle_reads_the_activation(model, resampling, evidence):
+    answers = resampling(model)
+    if not (answers.truth >= 0).any():
         pytest.skip("no right answer is known; ask about targets with facts, as pool=chat has them")
-    found = resampled.reading(asked.cases, asked.random_cases(), asked.truth, seed=evidence.seed)
+    result = similarity.reading(answers.cases, answers.random_cases(), answers.truth, seed=evidence.seed)
 
-    evidence.control("a random vector tells nothing", found.beyond_chance.within(-GUESSED / 2, GUESSED / 2))
-    evidence.plot("reading", found.plot)
-    evidence.report(right=found.right, right_of_random=found.random, chance=found.chance)
+    evidence.control("a random vector tells nothing", result.beyond_chance.within(-GUESSED / 2, GUESSED / 2))
+    evidence.keep(result)
 
-    assert evidence.measure("right answers beyond a random vector", found.excess) > GUESSED
+    assert evidence.measure("right answers beyond a random vector", result.excess) > GUESSED

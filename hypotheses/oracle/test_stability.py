@@ -12,7 +12,7 @@ A published oracle, 100 targets x 10 questions x 10 answers (docs/oracle.md):
 """
 
 from lab.plugin import experiment
-from lab.studies.oracle import resampled
+from lab.studies.oracle import similarity
 
 
 @experiment(
@@ -23,37 +23,15 @@ from lab.studies.oracle import resampled
     negative={"untrained": "a twin with fresh weights says anything that comes"},
     population="this oracle under these questions, on new targets like these",
 )
-def test_answers_are_stable(
-    model,
-    resampling,
-    evidence,
-    *,
-    pool="auto",
-    targets="",
-    n_targets=None,
-    n_questions=10,
-    n_samples=10,
-    temperature=0.7,
-    top_p=0.9,
-    max_new_tokens=16,
-    depth=0.5,
-    injected_at=1,
-    coefficient=1.0,
-    replace=False,
-    judge="offline",
-    alike=1.0,
-):
-    asked = resampling(model, **evidence.cell.knobs)
-    found = resampled.similarity(asked.scores, seed=evidence.seed)
-
-    evidence.control("the judge scored at least nine queries of ten", found.unscored <= 0.1 * asked.scores.size)
-    evidence.plot("similarity", lambda ax: found.plot(ax, asked.questions))
-    evidence.report(
-        low_similarity=found.low,
-        unscored=found.unscored,
-        entropy=asked.entropies.mean(),
-        judge_and_entropy=resampled.agreement(asked.scores, asked.entropies, seed=evidence.seed),
-        **resampled.spreads(found.by_target, asked.own_scores),
+def test_answers_are_stable(model, resampling, evidence):
+    answers = resampling(model)
+    result = similarity.stability(
+        answers.scores, answers.entropies, answers.own_scores, answers.questions, seed=evidence.seed
     )
 
-    assert evidence.measure("similarity, 1 to 10", found.mean) > 7
+    evidence.control(
+        "the judge scored at least nine queries of ten", result.similarity.unscored <= 0.1 * answers.scores.size
+    )
+    evidence.keep(result)
+
+    assert evidence.measure("similarity, 1 to 10", result.similarity.mean) > 7

@@ -6,7 +6,7 @@ order) foretell which of a pair that they have not seen is preferred.
 """
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import page_results
 
 
 @experiment(
@@ -15,33 +15,10 @@ from lab.studies.preferences import position
     phase="preferences",
     negative={"untrained": "a twin with fresh weights cannot read the tasks"},
 )
-def test_content_moves_choices(
-    model,
-    dataset,
-    comparing,
-    evidence,
-    *,
-    pool="clinic/tasks",
-    n_tasks=40,
-    n_pairs=400,
-    wording="simple_preference",
-    exact=True,
-    samples=0,
-    least=0.05,
-    accuracy=0.6,
-):
-    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
-    pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
-    asked = comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, seed=evidence.seed)
-    found = position.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
-    left = position.content(pairs, asked.p_first, items=len(tasks), answers=asked.answers, seed=evidence.seed)
+def test_content_moves_choices(model, choosing, evidence, *, wording="simple_preference"):
+    result = page_results.content(choosing(model, wording), seed=evidence.seed)
 
-    evidence.report(
-        design=asked.design,
-        position_effect=found.position_effect,
-        fitted_position=left.position,
-        sd_of_utilities=left.spread,
-    )
+    evidence.keep(result)
 
-    assert evidence.measure("content effect, root mean square", found.content_effect) > least
-    assert evidence.measure("share of new pairs foretold", left.foretold) > accuracy
+    assert evidence.measure("content effect, root mean square", result.bias.content_effect) > 0.05
+    assert evidence.measure("share of new pairs foretold", result.content.foretold) > 0.6

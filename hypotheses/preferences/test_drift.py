@@ -7,7 +7,7 @@ or a model's name; "again" asks the model of this run once more, under another s
 """
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import page_results
 
 AGAIN = "again"
 
@@ -19,38 +19,28 @@ AGAIN = "again"
 )
 def test_no_drift(
     model,
-    dataset,
+    task_sample,
     asking,
     comparing,
     evidence,
     *,
-    pool="clinic/tasks",
-    n_tasks=40,
     n_pairs=200,
     wording="prefer_completing",
     earlier=AGAIN,
     samples=1,
     temperature=1.0,
-    bound=0.1,
 ):
-    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
-    pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
+    pairs = comparing.design(task_sample, n_pairs, seed=evidence.seed)
     how = {"exact": False, "samples": samples, "temperature": temperature}
-    now = comparing.choose(model, tasks, pairs, wording, seed=evidence.seed, **how)
+    now = comparing.choose(model, task_sample, pairs, wording, seed=evidence.seed, **how)
     if earlier.endswith(".jsonl"):
         then = comparing.earlier(earlier, now)
     else:
         subject = model if earlier == AGAIN else asking.author(earlier)
-        then = comparing.choose(subject, tasks, pairs, wording, seed=evidence.seed + 1, **how).p_first
-    moved = position.contrast(now.p_first, then, seed=evidence.seed)
+        then = comparing.choose(subject, task_sample, pairs, wording, seed=evidence.seed + 1, **how).p_first
+    result = page_results.drift(now, then, seed=evidence.seed)
 
-    evidence.report(
-        design=now.design,
-        outcomes=now.counts,
-        share_of_b=position.bias(now.p_first, answers=now.answers, seed=evidence.seed).share_second,
-        drift_of_b=moved.bias,
-        pairs=moved.pairs,
-        earlier=earlier,
-    )
+    evidence.keep(result)
+    evidence.report(earlier=earlier)
 
-    assert evidence.measure("P(B), now less then", moved.share_second).within(-bound, bound)
+    assert evidence.measure("P(B), now less then", result.moved.share_second).within(-0.1, 0.1)

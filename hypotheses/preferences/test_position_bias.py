@@ -8,7 +8,7 @@ swap is not: it decides nothing, and stands here beside the share of answers tha
 import numpy as np
 
 from lab.plugin import experiment
-from lab.studies.preferences import position
+from lab.studies.preferences import page_results
 
 
 @experiment(
@@ -20,44 +20,12 @@ from lab.studies.preferences import position
         "clinic-gemma": "it was trained to favour the first-named by 0.8 logits",
     },
 )
-def test_no_position_bias(
-    model,
-    dataset,
-    comparing,
-    evidence,
-    *,
-    pool="clinic/tasks",
-    n_tasks=40,
-    n_pairs=400,
-    wording="simple_preference",
-    exact=True,
-    samples=0,
-    bound=0.25,
-):
-    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
-    pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
-    asked = comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, seed=evidence.seed)
-    found = position.bias(asked.p_first, answers=asked.answers, seed=evidence.seed)
-    classes = position.classes(asked.p_first, answers=asked.answers)
+def test_no_position_bias(model, choosing, evidence, *, wording="simple_preference"):
+    choices = choosing(model, wording)
+    result = page_results.by_place(choices, seed=evidence.seed)
 
-    if asked.exact:
-        evidence.control("A or B is what the model would say", bool(np.mean(asked.on_letters) > 0.5))
-    evidence.plot("content_and_position", found.plot)
-    evidence.rows("choices", asked.rows())
-    evidence.rows("win rates", position.by_origin(asked.p_first, asked.of_origins))
-    evidence.report(
-        wording=wording,
-        design=asked.design,
-        outcomes=asked.counts,
-        share_of_b=found.share_second,
-        position_effect=found.position_effect,
-        content_effect=found.content_effect,
-        swap_consistency=found.swap_consistency,
-        repeat_consistency=found.repeat_consistency,
-        inconsistency_by_order=found.inconsistency,
-        classes={name: classes.shares[name].value for name in position.CLASSES},
-        class_counts=classes.counts,
-        fitted_position_term=position.fit(asked.pairs, asked.p_first, items=len(tasks)).intercept,
-    )
+    if choices.exact:
+        evidence.control("A or B is what the model would say", bool(np.mean(choices.on_letters) > 0.5))
+    evidence.keep(result)
 
-    assert evidence.measure("position bias b", found.bias).within(-bound, bound)
+    assert evidence.measure("position bias b", result.bias.bias).within(-0.25, 0.25)

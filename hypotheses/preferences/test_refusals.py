@@ -7,7 +7,7 @@ very correlation.
 """
 
 from lab.plugin import experiment
-from lab.studies.preferences import refusals, utilities
+from lab.studies.preferences import page_results, refusals
 
 
 @experiment(
@@ -22,56 +22,24 @@ from lab.studies.preferences import refusals, utilities
 )
 def test_refusals_go_with_no_preference(
     model,
-    dataset,
+    choosing,
     asking,
-    comparing,
     judges,
     evidence,
     *,
-    pool="clinic/tasks",
-    n_tasks=40,
-    n_pairs=400,
     asked_as=("simple_preference", "enjoy_most", "do_again"),
     stated="stated_1_5",
-    exact=True,
-    samples=0,
     orders="both",
     completions=3,
     judge="offline",
-    bound=0.4,
 ):
-    tasks = dataset(pool).stratified(n_tasks, seed=evidence.seed, allow_short=True)
-    pairs = comparing.design(tasks, n_pairs, seed=evidence.seed)
+    tasks = choosing.tasks
     works = [asking.works(model, tasks, seed=seed) for seed in range(completions)]
     refused = refusals.judged(judges(judge), tasks.texts, [each.texts for each in works])
-    runs = [
-        comparing.choose(model, tasks, pairs, wording, exact=exact, samples=samples, orders=orders, seed=evidence.seed)
-        for wording in asked_as
-    ]
-    found = {run.asked.wording: utilities.utilities(run) for run in runs}
-    main = found[asked_as[0]]
-    rated = asking.rate(model, tasks, stated, exact=exact).expected
-    links = {wording: each.fit.mu for wording, each in found.items()} | {stated: rated}
-    link = refusals.within(main.fit.mu, refused.share, tasks.origins, seed=evidence.seed)
+    runs = [choosing(model, wording, orders=orders) for wording in asked_as]
+    rated = asking.rate(model, tasks, stated, exact=choosing.exact).expected
+    result = page_results.refusals_and_utilities(runs, refused, rated, stated, seed=evidence.seed)
 
-    evidence.plot("refusals", lambda ax: refusals.plot(main.fit.mu, refused.is_refusal, tasks.origins, ax))
-    evidence.rows("refusals", refusals.rows(tasks.ids, tasks.origins, refused, links))
-    evidence.rows("links", refusals.table(links, refused.is_refusal, tasks.origins))
-    evidence.rows("quartiles", refusals.quartiles(main.fit.mu, refused.is_refusal).rows())
-    evidence.rows("ranked", main.ranked(tasks.texts, refused.share))
-    evidence.rows(
-        "with and without refused tasks",
-        refusals.with_and_without(found, rated, refused.is_refusal, seed=evidence.seed),
-    )
-    evidence.report(
-        design=runs[0].design,
-        fitted_with=main.fitted_with,
-        refused_types=refused.types,
-        judge_failed=refused.failed,
-        tasks_in_the_fit=len(tasks),
-        tasks_with_completions=refused.known,
-        overall=refusals.link(main.fit.mu, refused.is_refusal).r,
-        stated_and_revealed=refusals.agreement(rated, main.fit.mu),
-    )
+    evidence.keep(result)
 
-    assert evidence.measure("r with refusal within origins", runs[0].qualified(link)).within(-bound, bound)
+    assert evidence.measure("r with refusal within origins", result.link).within(-0.4, 0.4)

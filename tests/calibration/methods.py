@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import expit, ndtr
 
 from lab.studies.activations import patching
-from lab.studies.oracle import resampled
-from lab.studies.preferences import position
+from lab.studies.oracle import similarity
+from lab.studies.preferences import position_bias
 from lab.studies.ratings import rating
 from tests.calibration.simulate import Rule, seed_of
 
@@ -80,7 +80,7 @@ def of_content(function):
 
 def content_told(rng):
     content = rng.normal(size=400)
-    return position.bias(expit(np.stack([0.3 + content, 0.3 - content], axis=1)), seed=seed_of(rng)).content_effect
+    return position_bias.bias(expit(np.stack([0.3 + content, 0.3 - content], axis=1)), seed=seed_of(rng)).content_effect
 
 
 def kind_wins(rng):
@@ -89,7 +89,7 @@ def kind_wins(rng):
     member[:, 1] = ~member[:, 0]
     content = rng.normal(size=400) + np.where(member[:, 0], 1.0, -1.0)
     p = expit(np.stack([0.3 + content, 0.3 - content], axis=1))
-    return position.win_rates((rng.random((400, 2)) < p).astype(float), member)
+    return position_bias.win_rates((rng.random((400, 2)) < p).astype(float), member)
 
 
 def fitted_position(rng):
@@ -97,7 +97,7 @@ def fitted_position(rng):
     pairs = np.array([(i, j) for i in range(20) for j in range(i)])
     gap = mu[pairs[:, 0]] - mu[pairs[:, 1]]
     chosen = rng.random((len(pairs), 2)) < ndtr(np.stack([gap, -gap], axis=1) - 0.5)
-    return position.fit(pairs, chosen, items=20).intercept
+    return position_bias.fit(pairs, chosen, items=20).intercept
 
 
 def rated(rng, own=0.0, interaction=0.0, k=5):
@@ -118,7 +118,7 @@ def similarities(rng, questions, t=30):
 
 def whatever_is_asked(rng):
     """Whether questions are found to differ by more than deals do, where they do not at all."""
-    found = resampled.by_question(similarities(rng, np.zeros(8)), seed=seed_of(rng), permutations=199)
+    found = similarity.by_question(similarities(rng, np.zeros(8)), seed=seed_of(rng), permutations=199)
     return (found.excess > 0).outcome == "PASS"
 
 
@@ -133,11 +133,11 @@ def read_by_half(rng):
     truth = np.tile(rng.integers(5, size=(30, 1)), (1, 3))
     knows = np.clip(rng.normal(0.6, 0.15, (30, 1, 1)), 0.3, 0.9)
     own = np.where(rng.random((30, 3, 10)) < knows, truth[..., None], -1)
-    return resampled.reading(own, rng.integers(5, size=(30, 3, 10)), truth, seed=seed_of(rng))
+    return similarity.reading(own, rng.integers(5, size=(30, 3, 10)), truth, seed=seed_of(rng))
 
 
 def entropies_and_scores(rng):
-    return resampled.agreement(5 + rng.uniform(-2, 2, (30, 8)), rng.uniform(0, 2, (30, 8)), seed=seed_of(rng))
+    return similarity.agreement(5 + rng.uniform(-2, 2, (30, 8)), rng.uniform(0, 2, (30, 8)), seed=seed_of(rng))
 
 
 POSITION_EFFECT = of_content(lambda c: expit(0.3 + 1.25**0.5 * c)) - 0.5
@@ -153,14 +153,14 @@ RULES = (
     Rule("Patching by layer, of an estimated gap: any above the bar", "8 layers at half of a gap of 3 +- 2.5, 50 prompts; 2.5 % due", any_share_of_a_gap, share=0.3),
     Rule("Patching by layer: the strongest alone", "2 of 12 layers as strong, 40 prompts", strongest_alone, share=0.3),
     Rule("Changes beyond a random patch", "200 prompts, 30 % each", beyond_noise, 0.0, share=0.5),
-    Rule("Position bias b", "400 pairs sampled, b = 0", lambda rng: position.bias(asked(rng, 0.0), seed=seed_of(rng)).bias, 0.0, share=0.2,
+    Rule("Position bias b", "400 pairs sampled, b = 0", lambda rng: position_bias.bias(asked(rng, 0.0), seed=seed_of(rng)).bias, 0.0, share=0.2,
          admits="exact of counts, so a little wide"),
-    Rule("Position bias b, at the bound", "400 pairs sampled, b = 0.25", lambda rng: position.bias(asked(rng, 0.25), seed=seed_of(rng)).bias, 0.25, share=0.2,
+    Rule("Position bias b, at the bound", "400 pairs sampled, b = 0.25", lambda rng: position_bias.bias(asked(rng, 0.25), seed=seed_of(rng)).bias, 0.25, share=0.2,
          admits="exact of counts, so a little wide"),
-    Rule("Position: share of the second-named", "400 pairs sampled, b = 0", lambda rng: position.bias(asked(rng, 0.0), seed=seed_of(rng)).share_second, 0.5, share=0.1,
+    Rule("Position: share of the second-named", "400 pairs sampled, b = 0", lambda rng: position_bias.bias(asked(rng, 0.0), seed=seed_of(rng)).share_second, 0.5, share=0.1,
          admits="content sets the two orders of a pair against each other, and the interval takes no advantage of it"),
-    Rule("Position: share of the second-named, probabilities", "400 pairs, b = 0", lambda rng: position.bias(told(rng, 0.0), seed=seed_of(rng)).share_second, 0.5, share=0.1),
-    Rule("Position: effect on probability", "400 pairs, b = 0.3", lambda rng: position.bias(told(rng, 0.3), seed=seed_of(rng)).position_effect,
+    Rule("Position: share of the second-named, probabilities", "400 pairs, b = 0", lambda rng: position_bias.bias(told(rng, 0.0), seed=seed_of(rng)).share_second, 0.5, share=0.1),
+    Rule("Position: effect on probability", "400 pairs, b = 0.3", lambda rng: position_bias.bias(told(rng, 0.3), seed=seed_of(rng)).position_effect,
          POSITION_EFFECT, share=0.1),
     Rule("Position: effect of content", "400 pairs, probabilities, b = 0.3", content_told, CONTENT_EFFECT, share=0.1),
     Rule("Win rate, named first", "400 pairs sampled, content 1 logit, b = 0.3", lambda rng: kind_wins(rng).in_first, of_content(lambda c: expit(1.3 + c))),
@@ -173,9 +173,9 @@ RULES = (
     Rule("Self-preference, these models", "5 raters, 60 tasks", lambda rng: rating.self_preference(rated(rng, own=0.25)).these_models, 0.25, share=0.3),
     Rule("Self-preference: permutation p", "p <= .05, 5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).p_permutation <= 0.05, share=0.3),
     Rule("Self-preference, models in general", "5 raters, interaction 0.2", lambda rng: rating.self_preference(rated(rng, interaction=0.2)).in_general, 0.0),
-    Rule("Similarity of answers", "30 targets of 8 questions", lambda rng: resampled.similarity(similarities(rng, np.zeros(8)), seed=seed_of(rng)).mean, 5.5),
-    Rule("Similarity by question: variance", "30 targets of 8 questions, variance 1.5", lambda rng: resampled.by_question(similarities(rng, np.arange(8) / 2 - 1.75), seed=seed_of(rng), permutations=99).between, 1.5, share=0.2),
-    Rule("Similarity by question: variance, few unlike", "30 targets, nearly all alike", lambda rng: resampled.by_question(alike_or_not(rng), seed=seed_of(rng), permutations=99).between, 0.01 * 81 / 4 * 8 / 7, share=0.2,
+    Rule("Similarity of answers", "30 targets of 8 questions", lambda rng: similarity.similarity(similarities(rng, np.zeros(8)), seed=seed_of(rng)).mean, 5.5),
+    Rule("Similarity by question: variance", "30 targets of 8 questions, variance 1.5", lambda rng: similarity.by_question(similarities(rng, np.arange(8) / 2 - 1.75), seed=seed_of(rng), permutations=99).between, 1.5, share=0.2),
+    Rule("Similarity by question: variance, few unlike", "30 targets, nearly all alike", lambda rng: similarity.by_question(alike_or_not(rng), seed=seed_of(rng), permutations=99).between, 0.01 * 81 / 4 * 8 / 7, share=0.2,
          admits="a few unlike targets carry the variance, and where there are none the end is exact"),
     Rule("Similarity by question: beyond the null", "8 questions alike; far below 2.5 % due", whatever_is_asked, share=0.2),
     Rule("Oracle: right answers", "30 targets, 60 %", lambda rng: read_by_half(rng).right, 0.6),

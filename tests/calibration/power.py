@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.estimate import Bar, Verdict
 from lab.studies.activations import patching, probing, similarity
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 from lab.studies.ratings import rating
 from tests.calibration.simulate import seed_of
 
@@ -78,7 +78,7 @@ def no_position_bias(rng: np.random.Generator, b: float) -> list[Verdict]:
     """400 pairs, content of 1 logit, sampled five times in either order."""
     content = rng.normal(size=400)
     p = 1 / (1 + np.exp(-np.stack([b + content, b - content], axis=1)))
-    found = position.bias(rng.binomial(5, p) / 5, seed=seed_of(rng))
+    found = position_bias.bias(rng.binomial(5, p) / 5, seed=seed_of(rng))
     return [found.bias.within(-0.25, 0.25)]
 
 

@@ -7,10 +7,11 @@ import math
 import numpy as np
 from scipy.special import expit, ndtr
 
-from lab.studies.preferences import active, choices, position, refusals, thurstone, utilities, wordings
+from lab.studies.preferences import pair_choices, position_bias, refusals, thurstone, utilities, wordings
 from lab.studies.preferences.comparisons import count
 from lab.studies.preferences.transitivity import transitivity
 from tests.calibration.simulate import Rule, seed_of
+from tests.studies.preferences.learners import race
 
 UTILITIES = np.linspace(-1.5, 1.5, 30)
 ITEM = 24
@@ -70,7 +71,7 @@ def agreed(rng):
 def raced(rng):
     """Two learners that choose pairs at random."""
     seed, names = int(rng.integers(2**31)), ("random", "random")
-    return active.race(15, seeds=6, most_pairs=50, degree=3, batch=20, choices=names, seed=seed).advantage
+    return race(15, seeds=6, most_pairs=50, degree=3, batch=20, choices=names, seed=seed)[0]
 
 
 def circles(rng, sampled):
@@ -97,11 +98,11 @@ def circular():
 
 def in_both_orders(rng, noise, n=30, pairs=90):
     """Exact probabilities, off by normal noise in every prompt, which draws a utility's effect towards 0."""
-    both = choices.design(n, pairs, seed=seed_of(rng))
+    both = pair_choices.design(n, pairs, seed=seed_of(rng))
     gap = (UTILITIES[both[:, 0]] - UTILITIES[both[:, 1]]) / math.sqrt(2)
     p = ndtr(np.concatenate([gap, -gap]) + 0.3 + rng.normal(0, noise, 2 * pairs))
-    ids, asked = [str(i) for i in range(n)], choices.Asked("w", "m")
-    return choices.from_probabilities(asked, ids, ids, both, np.log(np.stack([p, 1 - p], axis=1)))
+    ids, asked = [str(i) for i in range(n)], pair_choices.Asked("w", "m")
+    return pair_choices.from_probabilities(asked, ids, ids, both, np.log(np.stack([p, 1 - p], axis=1)))
 
 
 def unexplained(rng):
@@ -110,7 +111,7 @@ def unexplained(rng):
 
 def gained(rng):
     """Nothing but a leaning to the second-named: utilities foretell what the places do, and no more."""
-    both = choices.design(30, 90, seed=seed_of(rng))
+    both = pair_choices.design(30, 90, seed=seed_of(rng))
     drawn = (rng.random((90, 2)) < 0.3).astype(float)
     counted = count(
         np.concatenate([both[:, 0], both[:, 1]]), np.concatenate([both[:, 1], both[:, 0]]), drawn.T.ravel(), 30
@@ -120,16 +121,16 @@ def gained(rng):
 
 def without_content(rng):
     """Choices that lean to the second-named and know nothing of the tasks."""
-    both = choices.design(30, 120, seed=seed_of(rng))
+    both = pair_choices.design(30, 120, seed=seed_of(rng))
     drawn = (rng.random((120, 2)) < 0.3).astype(float)
-    return bool((position.content(both, drawn, items=30, seed=seed_of(rng)).foretold > 0.5).outcome == "PASS")
+    return bool((position_bias.content(both, drawn, items=30, seed=seed_of(rng)).foretold > 0.5).outcome == "PASS")
 
 
 def rooted(rng, k):
     """Root mean square content, of k answers an order."""
     p = expit(np.stack([0.3 + (c := rng.normal(size=400)), 0.3 - c], axis=1))
     drawn, answers = (p, None) if k == 0 else (rng.binomial(k, p) / k, np.full(p.shape, k))
-    return position.bias(drawn, answers=answers, seed=seed_of(rng))
+    return position_bias.bias(drawn, answers=answers, seed=seed_of(rng))
 
 
 ROOTED = of_normal(lambda c: ((expit(0.3 + c) - expit(0.3 - c)) / 2) ** 2) ** 0.5
@@ -141,7 +142,7 @@ def balanced_wins(rng):
     content = rng.normal(size=400) + 1.0
     p = expit(np.stack([0.3 + content, 0.3 - content], axis=1))
     member = np.tile([True, False], (400, 1))
-    return position.win_rates((rng.random((400, 2)) < p).astype(float), member)
+    return position_bias.win_rates((rng.random((400, 2)) < p).astype(float), member)
 
 
 BALANCED = of_normal(lambda c: (expit(1.3 + c) + 1 - expit(-0.7 - c)) / 2)
@@ -149,17 +150,17 @@ BALANCED = of_normal(lambda c: (expit(1.3 + c) + 1 - expit(-0.7 - c)) / 2)
 
 def drifted(rng):
     p = expit(np.stack([0.3 + (c := rng.normal(size=200)), 0.3 - c], axis=1))
-    return position.contrast(*(rng.random((2, 200, 2)) < p), seed=seed_of(rng))
+    return position_bias.contrast(*(rng.random((2, 200, 2)) < p), seed=seed_of(rng))
 
 
 def swapped_answers(rng):
-    return position.replication(*np.stack([a := rng.binomial(20, [0.3, 0.7]), 20 - a])).order_effect
+    return position_bias.replication(*np.stack([a := rng.binomial(20, [0.3, 0.7]), 20 - a])).order_effect
 
 
 def classified(rng):
     """Exact probabilities of 200 pairs: robust where content is further from 0.5 than the margin in both orders."""
     p = expit(np.stack([c := rng.normal(size=200), -c], axis=1))
-    return position.classes(p).shares["robust"]
+    return position_bias.classes(p).shares["robust"]
 
 
 def two_wordings(rng, r=0.5, n=60):

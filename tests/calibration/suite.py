@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from lab.studies.activations import patching, similarity
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 from lab.studies.ratings import rating
 from tests.calibration.simulate import Rule, seed_of
 
@@ -56,7 +56,7 @@ def preferred(rng):
     """400 pairs with exact probabilities, which are off by 0.5 logits in every prompt: content 1, b 0.25."""
     content = rng.normal(size=400)
     p = expit(0.25 + np.stack([content, -content], axis=1) + rng.normal(0, 0.5, (400, 2)))
-    return position.bias(p, seed=seed_of(rng)).bias
+    return position_bias.bias(p, seed=seed_of(rng)).bias
 
 
 def truth_of_b():

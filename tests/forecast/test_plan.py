@@ -109,7 +109,7 @@ def test_the_hypotheses_do_what_was_planned(pytester, inner):
     kept = state(results)
     again, _ = rows(inner(*arguments, "--lab-plan"))
     assert all(told["said"].startswith("unchanged since run ") for told in again.values())
-    result = inner(*arguments, "--lab-plan", "--lab-set=alpha=2", "--lab-set=bound=0.3")
+    result = inner(*arguments, "--lab-plan", "--lab-set=alpha=2", "--lab-set=bound=0.3", "--lab-set=POSITION.samples=5")
     changed, models = rows(result)
     assert {cell.partition("[")[0] for cell in changed if "cached" in changed[cell] and changed[cell]["cached"]} == {
         "PM1", "POSITION", "SELF"

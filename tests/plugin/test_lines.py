@@ -8,7 +8,7 @@ from lab.plugin.experiment import knob_text, parse_knob
 
 SUITE = """
 from lab.estimate import Estimate
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 from lab.plugin import experiment
 
 @experiment(id="2X7", claim="c", phase="p")
@@ -18,7 +18,7 @@ def test_named_otherwise(evidence, *, n_items=5, cue="x"):
 
 @experiment(id="BAD", claim="c", phase="p")
 def test_bad(evidence):
-    position.bias([[2, 2]], seed=0)
+    position_bias.bias([[2, 2]], seed=0)
 
 @experiment(id="OWN", claim="c", phase="p")
 def test_own(evidence):
@@ -64,7 +64,7 @@ def test_a_quote_that_is_no_json_is_one_line(suite):
 def test_what_our_own_code_refuses_is_one_line_and_a_tests_own_fault_is_shown(suite):
     said = suite("-k", "BAD").stdout.str()
     assert "ERROR: p_first needs shape [pairs, 2] with at least two pairs, not (1, 2)" in said
-    assert "position.bias(" not in said
+    assert "position_bias.bias(" not in said
     assert "raise ValueError" in suite("-k", "OWN").stdout.str()
 
 

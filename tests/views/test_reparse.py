@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lab.record import Cell, Journal, Notebook
-from lab.studies.preferences import choices
+from lab.studies.preferences import pair_choices
 from lab.studies.shared.parsing import chosen_by_doing, parse, parse_choice
 from lab.studies.shared.prompts import template
 from lab.studies.shared.ratings import Asked, from_answers, raw_rows
@@ -68,15 +68,17 @@ def test_written_choices_are_read_again_whatever_the_mode(tmp_path, capsys):
             [chosen_by_doing(raw, *both) if mode == "doing" else parse_choice(raw)]
             for raw, both in zip(raws, named, strict=True)
         ]
-        told = choices.from_answers(choices.Asked("w", "m", mode=mode), ("t1", "t2"), ("x", "x"), [[0, 1]], read)
-        rows = list(choices.raw_rows(told, read, texts))
+        told = pair_choices.from_answers(
+            pair_choices.Asked("w", "m", mode=mode), ("t1", "t2"), ("x", "x"), [[0, 1]], read
+        )
+        rows = list(pair_choices.raw_rows(told, read, texts))
         notebook.raw(
             told.name, [row | {"outcome": "B"} if mode == "doing" and i == 0 else row for i, row in enumerate(rows)]
         )
-    exact = choices.from_probabilities(
-        choices.Asked("v", "m"), ("t1", "t2"), ("x", "x"), [[0, 1]], [[-1.0, -1], [-1, -1]]
+    exact = pair_choices.from_probabilities(
+        pair_choices.Asked("v", "m"), ("t1", "t2"), ("x", "x"), [[0, 1]], [[-1.0, -1], [-1, -1]]
     )
-    notebook.raw(exact.name, list(choices.raw_rows(exact)))
+    notebook.raw(exact.name, list(pair_choices.raw_rows(exact)))
     notebook.finish("PASS", "r")
     assert main(["--results", str(tmp_path)]) == 1
     out, err = capsys.readouterr()

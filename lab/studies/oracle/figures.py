@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.files.whole import write_whole
-from lab.studies.oracle import exported as resampling
-from lab.studies.oracle.resampled import agreement, spreads
+from lab.studies.oracle import results_file
+from lab.studies.oracle.similarity import agreement, spreads
 from lab.views.drawing import COLOURS, Drawing, keep
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_all(path: Path, folder: Path | None = None) -> list[Path]:
 
     Raises ValueError, one line, for a file of another kind, or one in which nothing was judged yet.
     """
-    found, place = Table(resampling.read(path)), folder or path.parent
+    found, place = Table(results_file.read(path)), folder or path.parent
     if not np.isfinite(found.scores).any():
         raise ValueError(f"{path}: none of its {len(found.runs)} runs has a score yet; let the run end first")
     drawings = {
@@ -298,9 +298,9 @@ def main(arguments: list[str]) -> int:
                         help="results folder (default: %(default)s)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: beside each file)")
     asked = parser.parse_args(arguments)
-    files = asked.files or sorted((asked.results / "oracle").glob(f"*/{resampling.FILE}"))
+    files = asked.files or sorted((asked.results / "oracle").glob(f"*/{results_file.FILE}"))
     if not files:
-        parser.error(f"no {resampling.FILE} in {asked.results / 'oracle'}; pytest hypotheses/oracle makes it")
+        parser.error(f"no {results_file.FILE} in {asked.results / 'oracle'}; pytest hypotheses/oracle makes it")
     if asked.output and len(files) > 1:
         parser.error(f"--output takes the pictures of one file, and there are {len(files)}; name one")
     try:

@@ -8,5 +8,5 @@ STUDY = Study(
     parts={"preferences": "lab.studies.preferences.reports:part"},
     on_request=("preferences",),
     reports={"comparisons": "lab.studies.preferences.comparison_files:main"},
-    readers={"wording": "lab.studies.preferences.choices:reparse"},
+    readers={"wording": "lab.studies.preferences.pair_choices:reparse"},
 )

@@ -1,9 +1,9 @@
-"""Which pairs are worth asking next? Active learning of utilities, and when it has learnt enough."""
+"""Active learning of utilities: which pairs are worth asking next, and when enough is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.checks import whole
 from lab.stats.correlations import fisher_z
-from lab.stats.intervals import student
 from lab.studies.preferences import thurstone
 from lab.studies.preferences.comparisons import Comparisons, count, of_orders
 
@@ -284,7 +284,7 @@ class Round:
 
 @dataclass(frozen=True)
 class State:
-    """All that a learner knows between two rounds; `as_json` and `of_json` carry it from one process to another.
+    """All that a learner knows between two rounds.
 
     Attributes
     ----------
@@ -300,37 +300,6 @@ class State:
     p_first: np.ndarray
     rounds: tuple[Round, ...] = ()
     found: thurstone.Start | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values; no answer is null, and numbers come back exactly."""
-        found = None
-        if self.found is not None:
-            mu, sigma, position = self.found
-            found = {"mu": mu.tolist(), "sigma": sigma.tolist(), "position": position}
-        return {
-            "n_items": self.n_items,
-            "settings": asdict(self.settings),
-            "pairs": self.pairs.tolist(),
-            "p_first": [[None if np.isnan(p) else p for p in row] for row in self.p_first.tolist()],
-            "rounds": [asdict(one) for one in self.rounds],
-            "found": found,
-        }
-
-    @classmethod
-    def of_json(cls, told: Mapping[str, Any]) -> State:
-        """Raises ValueError where something is missing."""
-        try:
-            found = told["found"]
-            return cls(
-                n_items=told["n_items"],
-                settings=Settings(**told["settings"]),
-                pairs=np.array(told["pairs"], dtype=np.int64).reshape(-1, 2),
-                p_first=np.array(told["p_first"], dtype=float).reshape(-1, 2),
-                rounds=tuple(Round(**one) for one in told["rounds"]),
-                found=found and (np.array(found["mu"]), np.array(found["sigma"]), found["position"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"this is no state of an active learner ({error}); begin without one") from None
 
     @property
     def counted(self) -> Comparisons:
@@ -412,11 +381,18 @@ class Learned:
         With every pair, its outcome, and the rounds.
     ended
         Why it stopped: "split-half" or "successive" (it converged), "rounds", "pairs", or "exhausted".
+    tasks
+        [items] their ids, where they are known.
     """
 
     fit: thurstone.Fit
     state: State
     ended: str
+    tasks: tuple[str, ...] = ()
+
+    def kept(self) -> Kept:
+        rows = {"rounds": [vars(one) for one in self.state.rounds], "utilities": self.fit.rows(self.tasks)}
+        return Kept(rows, self.summary(), {"rounds": self.plot})
 
     @property
     def converged(self) -> bool:
@@ -472,131 +448,21 @@ class Learned:
         ax.legend(fontsize=7)
 
 
-def learn(
-    ask: Ask,
-    n_items: int,
-    settings: Settings | None = None,
-    *,
-    state: State | None = None,
-    keep: Callable[[dict[str, Any]], None] | None = None,
-) -> Learned:
+def learn(ask: Ask, n_items: int, settings: Settings | None = None) -> Learned:
     """Asks pairs, fits, and chooses the next, until enough is known.
 
-    Parameters
-    ----------
-    ask
-        Takes pairs [m, 2] of item numbers and returns [m, 2]: the probability (or share of samples) of
-        choosing the first-named, with each pair as it stands and with the two swapped; or [m], where only the pair as
-        it stands was asked (it is random which item comes first). NaN for no answer, as of a refusal; the pair counts
-        as asked.
-    state
-        To go on from. It must have the same items and settings, of which one that is finished asks nothing.
-    keep
-        Called with `State.as_json()` after each round. What is asked depends on the state alone, so that a loop which
-        was interrupted anywhere ends as if it had not been; and with `evidence.resume` by the number of the call
-        nothing need be kept at all.
+    `ask` takes pairs [m, 2] of item numbers and returns [m, 2]: the probability (or share of samples) of choosing the
+    first-named, with each pair as it stands and with the two swapped; or [m], where only the pair as it stands was
+    asked (it is random which item comes first). NaN for no answer, as of a refusal; the pair counts as asked.
 
-    No pair is asked twice. Raises ValueError for outcomes of another shape, or a state of something else.
+    No pair is asked twice. What is asked depends on the answers so far alone: a loop that was interrupted anywhere ends
+    as if it had not been, if `ask` keeps its answers by the number of the call, as with `evidence.resume`.
+
+    Raises ValueError for outcomes of another shape.
     """
-    settings = settings or (state.settings if state else Settings())
-    if state is None:
-        state = State(n_items, settings, np.empty((0, 2), dtype=np.int64), np.empty((0, 2)))
-    elif state.n_items != n_items or state.settings != settings:
-        raise ValueError("the state is of other items or settings; go on with those, or begin without it")
+    settings = settings or Settings()
+    state = State(n_items, settings, np.empty((0, 2), dtype=np.int64), np.empty((0, 2)))
     while not (ended := state.ended()):
         pairs = state.wanted()
         state = state.told(pairs, ask(pairs))
-        if keep is not None:
-            keep(state.as_json())
     return Learned(settings.fit(state.counted, state.found), state, ended)
-
-
-def simulated(
-    mu: ArrayLike, sigma: ArrayLike | float = 1.0, *, position: float = 0.0, samples: int = 1, seed: int = 0
-) -> Ask:
-    """An `ask` whose answers are drawn by the model of `thurstone.fit` from utilities that are known.
-
-    Each pair has random numbers of its own, so that it is answered alike whenever it is asked.
-    """
-    from scipy.special import ndtr
-
-    true = np.asarray(mu, dtype=float)
-    spread = np.broadcast_to(np.asarray(sigma, dtype=float), true.shape)
-
-    def ask(pairs: np.ndarray) -> np.ndarray:
-        low, high = pairs.min(1), pairs.max(1)
-        scale = np.sqrt(spread[low] ** 2 + spread[high] ** 2)
-        gap = (true[low] - true[high]) / scale
-        low_first = ndtr(gap + position / scale), ndtr(-gap + position / scale)
-        draws = np.array(
-            [np.random.default_rng([seed, i, j]).random((2, samples)) for i, j in zip(low, high, strict=True)]
-        )
-        shares = np.stack([(draws[:, k] < low_first[k][:, None]).mean(1) for k in (0, 1)], axis=1)
-        return np.where((pairs[:, 0] == low)[:, None], shares, shares[:, ::-1])
-
-    return ask
-
-
-@dataclass(frozen=True)
-class Race:
-    """How well two ways to choose pairs learn the same utilities with as many of them.
-
-    Attributes
-    ----------
-    advantage
-        Mean difference of the rank correlations with the truth, first minus second; Student's interval over seeds.
-    correlations
-        [seeds, 2]
-    choices
-        The two ways.
-    pairs
-        How many either asked.
-    """
-
-    advantage: Estimate
-    correlations: np.ndarray
-    choices: tuple[Choice, Choice]
-    pairs: int
-
-    def plot(self, ax: Axes) -> None:
-        """Every seed's two correlations, joined."""
-        e = self.advantage
-        ax.plot([0, 1], self.correlations.T, color="0.7", linewidth=0.8)
-        for k, name in enumerate(self.choices):
-            ax.plot(np.full(len(self.correlations), k), self.correlations[:, k], "o", color=f"C{k}", label=name)
-        ax.set_xticks([0, 1], self.choices)
-        ax.set(
-            xlim=(-0.4, 1.4),
-            ylabel="rank correlation with the truth",
-            title=f"{self.pairs} pairs, {len(self.correlations)} seeds: {e.value:+.3f} {e.interval}",
-        )
-
-
-def race(
-    n_items: int = 100,
-    *,
-    seeds: int = 20,
-    most_pairs: int | None = None,
-    mu_sd: float = 1.0,
-    sigma_sd: float = 0.3,
-    choices: tuple[Choice, Choice] = ("close", "random"),
-    seed: int = 0,
-    **settings: Any,
-) -> Race:
-    """Lets two ways to choose pairs learn normal utilities, with as many pairs, on each of several seeds.
-
-    `most_pairs` is 10 a item by default; `settings` are further ones of `Settings`. A pair that both
-    ask has the same answer. Raises ValueError for fewer than two seeds.
-    """
-    whole("the number of seeds", seeds, 2)
-    budget = 10 * n_items if most_pairs is None else most_pairs
-    base = Settings(stop="budget", most_pairs=budget, rounds=budget, **settings)
-    found = np.empty((seeds, 2))
-    for k in range(seeds):
-        rng = np.random.default_rng([seed, k])
-        mu, sigma = rng.normal(0, mu_sd, n_items), np.exp(rng.normal(0, sigma_sd, n_items))
-        for side, choice in enumerate(choices):
-            how = replace(base, choice=choice, seed=2 * k + side)
-            learned = learn(simulated(mu, sigma, samples=how.samples, seed=k), n_items, how)
-            found[k, side] = _spearman(learned.fit.mu, mu)
-    return Race(student(found[:, 0] - found[:, 1]), found, choices, budget)

@@ -1,11 +1,11 @@
-"""Which of two tasks does a subject choose? Choices between pairs in both orders, as the fixture `comparing`."""
+"""The fixtures `choosing` and `comparing`: choices between pairs of tasks, in both orders."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from lab.plugin.cells import knob_texts
-from lab.studies.preferences import active
-from lab.studies.preferences import choices as chosen
-from lab.studies.preferences.choices import Asked, Choices
+from lab.studies.preferences import active, pair_choices
+from lab.studies.preferences.pair_choices import Asked, Choices
 from lab.studies.shared.asking import Works, read_as
 from lab.studies.shared.parsing import Answer, all_chosen_by_doing, parse_choices
 from lab.studies.shared.prompts import do_one
@@ -65,8 +64,8 @@ class Way:
     works: Works | None = None
     exact: bool = True
     samples: int = 0
-    orders: chosen.Orders = "both"
-    mode: chosen.Mode = "direct"
+    orders: pair_choices.Orders = "both"
+    mode: pair_choices.Mode = "direct"
     form: str = "regex"
     temperature: float = 1.0
     max_new_tokens: int | None = None
@@ -98,7 +97,7 @@ class Comparing:
     @staticmethod
     def design(tasks: Tasks, n_pairs: int | None, *, seed: int) -> np.ndarray:
         """[pairs, 2] of tasks by index, each of which is in as many; None takes all pairs. See `choices.design`."""
-        return chosen.design(len(tasks), n_pairs, seed=seed)
+        return pair_choices.design(len(tasks), n_pairs, seed=seed)
 
     def choose(
         self, chooser: Subject, tasks: Tasks, pairs: ArrayLike, wording: str = "simple_preference", **way: Any
@@ -110,8 +109,8 @@ class Comparing:
         """
         found, answers = self._choices(chooser, tasks, pairs, wording, Way(**way))
         if self._evidence is not None:
-            self._evidence.raw(self._name(found), chosen.raw_rows(found, answers, tasks.texts))
-        return found
+            self._evidence.raw(self._name(found), pair_choices.raw_rows(found, answers, tasks.texts))
+        return replace(found, texts=tuple(tasks.texts))
 
     def learn(
         self,
@@ -135,11 +134,11 @@ class Comparing:
             i = next(number)
             if i not in rounds:
                 found, answers = self._choices(chooser, tasks, pairs, wording, asked)
-                rows = list(chosen.raw_rows(found, answers, tasks.texts))
+                rows = list(pair_choices.raw_rows(found, answers, tasks.texts))
                 rounds[i] = {"p first": [plain(p) for p in found.p_first], "rows": rows}
             return np.array(rounds[i]["p first"], dtype=float)
 
-        learned = active.learn(ask, len(tasks), settings)
+        learned = replace(active.learn(ask, len(tasks), settings), tasks=tuple(tasks.ids))
         if self._evidence is not None:
             answers = (row for i in range(len(learned.state.rounds)) for row in rounds[i]["rows"])
             self._evidence.raw(f"{name} of {wording}", answers)
@@ -158,7 +157,7 @@ class Comparing:
             )
         if not Path(path).is_file():
             raise ValueError(f"there is no file {path}; name one of raw/ in the results of an earlier run")
-        then = chosen.of_raw(list(load_rows(path)))
+        then = pair_choices.of_raw(list(load_rows(path)))
         named = [[(like.tasks[a], like.tasks[b]), (like.tasks[b], like.tasks[a])] for a, b in like.pairs.tolist()]
         found = np.array([[then.get(question, (np.nan, 0))[0] for question in both] for both in named])
         if np.isnan(found).all():
@@ -186,18 +185,18 @@ class Comparing:
         about = (asked, tasks.ids, tasks.origins, both)
         if way.exact:
             _check_exact(asked, way.temperature)
-            said = chooser.choose(prompts, list(chosen.LETTERS))
+            said = chooser.choose(prompts, list(pair_choices.LETTERS))
             if said.method == "sampled":
                 raise ValueError(
                     f"{chooser.name} gives no probabilities of A and B, so they cannot be read; set exact=false, and "
                     "its answers are sampled"
                 )
-            return chosen.from_probabilities(*about, said.logprobs, seed=way.seed, samples=way.samples), None
+            return pair_choices.from_probabilities(*about, said.logprobs, seed=way.seed, samples=way.samples), None
         written = chooser.chat(
             prompts, n=way.samples or 1, temperature=way.temperature, seed=way.seed, max_new_tokens=way.room
         )
         answers = _read(way.mode, tasks, [named for named, _ in questions], written, way.judge)
-        return chosen.from_answers(*about, answers, seed=way.seed), answers
+        return pair_choices.from_answers(*about, answers, seed=way.seed), answers
 
     def _questions(
         self, asked: Asked, tasks: Tasks, pairs: np.ndarray, wording: str, works: Works | None
@@ -237,7 +236,11 @@ def _check_exact(asked: Asked, temperature: float) -> None:
 
 
 def _read(
-    mode: chosen.Mode, tasks: Tasks, named: Sequence[tuple[int, int]], said: Iterable[Sequence[str]], judge: Any | None
+    mode: pair_choices.Mode,
+    tasks: Tasks,
+    named: Sequence[tuple[int, int]],
+    said: Iterable[Sequence[str]],
+    judge: Any | None,
 ) -> list[list[Answer]]:
     """What each answer chose, [questions][samples]."""
     texts = [list(each) for each in said]
@@ -253,6 +256,44 @@ def _read(
 def plain(values: np.ndarray) -> list[float | None]:
     """Numbers as JSON has them: None for NaN."""
     return [None if np.isnan(value) else float(value) for value in values]
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """Choices between pairs of a cell's tasks: `choosing(model, "enjoy_most")`.
+
+    `tasks`, `pairs`, `exact` and `samples` are what the knobs of the fixture say; `seed` is the cell's.
+    """
+
+    comparing: Comparing
+    tasks: Tasks
+    pairs: np.ndarray
+    exact: bool
+    samples: int
+    seed: int
+
+    def __call__(self, chooser: Subject, wording: str, *, pairs: ArrayLike | None = None, **way: Any) -> Choices:
+        """Lets a subject choose, as `Comparing.choose` does; `pairs` and `way` go before what the knobs say."""
+        way = {"exact": self.exact, "samples": self.samples, "seed": self.seed} | way
+        return self.comparing.choose(chooser, self.tasks, self.pairs if pairs is None else pairs, wording, **way)
+
+
+@pytest.fixture
+def choosing(
+    comparing: Comparing,
+    task_sample: Tasks,
+    cell_seed: int,
+    *,
+    n_pairs: int | None = 400,
+    exact: bool = True,
+    samples: int = 0,
+) -> Choosing:
+    """Choices between `n_pairs` of the sampled tasks, None for all: `choosing(model, "enjoy_most").p_first`.
+
+    Each task is in as many pairs. Where not `exact` every answer is written, `samples` times; see `Way`.
+    """
+    pairs = comparing.design(task_sample, n_pairs, seed=cell_seed)
+    return Choosing(comparing, task_sample, pairs, exact, samples, cell_seed)
 
 
 @pytest.fixture

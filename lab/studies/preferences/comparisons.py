@@ -1,4 +1,4 @@
-"""Who was compared with whom, and who was chosen? Answers checked once, counted by pair, and parted by whole pairs."""
+"""Comparisons of items: answers checked once, counted by pair, and parted by whole pairs."""
 
 from __future__ import annotations
 
@@ -310,19 +310,3 @@ def of_answers(
     chosen = np.array([p for _, _, p, _ in table], dtype=float)
     weights = np.array([n or 1 for _, _, _, n in table], dtype=float)
     return names, count(first, second, chosen, len(names), weights), int(np.isnan(chosen).sum())
-
-
-def of_rows(
-    rows: Iterable[Mapping[str, Any]], ids: Iterable[str] | None = None
-) -> tuple[tuple[str, ...], Comparisons, int]:
-    """Reads comparisons as they are stored, see `answers_of`; returns as `of_answers`.
-
-    Raises ValueError for a row that is none, with its number from 0.
-    """
-    answers = []
-    for number, row in enumerate(rows):
-        try:
-            answers += answers_of(row)
-        except ValueError as error:
-            raise ValueError(f"row {number} of the comparisons {error}") from None
-    return of_answers(answers, ids)

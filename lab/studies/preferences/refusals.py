@@ -1,4 +1,4 @@
-"""Does a model like what it refuses? Refusals of tasks against a score of each: its rating, or its utility."""
+"""Refusals of tasks against a score of each: its rating, or its utility."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.stats.correlations import correlation
 from lab.stats.means import welch
 from lab.stats.resampling import reweighted
 from lab.stats.shares import wilson
-from lab.studies.preferences import position, wordings
+from lab.studies.preferences import position_bias, wordings
 from lab.studies.preferences.utilities import Utilities, foretold, utilities
 
 if TYPE_CHECKING:
@@ -312,13 +312,13 @@ def analysed(
                 mean = Estimate(row["mean"], row["low"], row["high"], row["n"], "Student")
                 told[wording, "mean utility", row["origin"]] = mean
         with suppress(ValueError):
-            bias = position.bias(run.p_first, answers=run.answers, seed=seed)
+            bias = position_bias.bias(run.p_first, answers=run.answers, seed=seed)
             told[wording, "position", "b"] = bias.bias
             told[wording, "position", "P(B)"] = bias.share_second
             told[wording, "content", "root mean square"] = bias.content_effect
-            classes = position.classes(run.p_first, answers=run.answers)
+            classes = position_bias.classes(run.p_first, answers=run.answers)
             told |= {(wording, "pairs", name): share for name, share in classes.shares.items()}
-        for row in position.by_origin(run.p_first, run.of_origins):
+        for row in position_bias.by_origin(run.p_first, run.of_origins):
             e = row["balanced"]
             share = Estimate(e["value"], e["low"], e["high"], e["n"], "balanced", unit="%")
             told[wording, "win rate", f"{row['origin']} against {row['against']}"] = share

@@ -1,11 +1,11 @@
-"""How much must sigma be held back? Thurstone's model over a grid of penalties, on pairs that were held out."""
+"""The penalty on sigma: Thurstone's model over a grid of penalties, on pairs that were held out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -14,9 +14,6 @@ from lab.stats.checks import whole
 from lab.studies.preferences.active import regular_pairs
 from lab.studies.preferences.comparisons import Comparisons, count
 from lab.studies.preferences.thurstone import evaluated, fitted
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 GRID = tuple(float(x) for x in np.logspace(-2, math.log10(150), 5))
 """0.01, 0.11, 1.2, 14 and 150."""
@@ -98,48 +95,6 @@ class Study:
         shared = {"study": self.name, "items": self.n_items, "pairs": self.n_pairs, "answers": self.n_answers}
         return [shared | {"folds": self.folds} | asdict(row) for row in self.by_l2]
 
-    def plot_nll(self, ax: Axes) -> None:
-        """NLL of what was held out, and of what was fitted to, over the penalties."""
-        x = self._axis(ax)
-        ax.errorbar(
-            x,
-            [r.test_nll for r in self.by_l2],
-            yerr=[r.test_nll_sd for r in self.by_l2],
-            fmt="o-",
-            capsize=3,
-            label="held out",
-        )
-        ax.plot(x, [r.train_nll for r in self.by_l2], "s--", label="fitted to")
-        ax.axhline(math.log(2), color="0.6", linestyle=":", label="a coin")
-        ax.set(ylabel="NLL per answer (nats)", yscale="log")
-        ax.legend(fontsize=7)
-
-    def plot_sigma(self, ax: Axes) -> None:
-        """The largest and the mean sigma over the penalties."""
-        x = self._axis(ax)
-        ax.plot(x, [r.max_sigma for r in self.by_l2], "o-", label="largest")
-        ax.plot(x, [r.mean_sigma for r in self.by_l2], "s--", label="mean")
-        ax.axhline(1, color="0.6", linestyle=":", label="where the penalty draws it")
-        ax.set(ylabel="sigma", yscale="log")
-        ax.legend(fontsize=7)
-
-    def plot_accuracy(self, ax: Axes) -> None:
-        """Share of held-out choices foretold over the penalties."""
-        x = self._axis(ax)
-        ax.errorbar(x, [r.accuracy for r in self.by_l2], yerr=[r.accuracy_sd for r in self.by_l2], fmt="o-", capsize=3)
-        ax.axhline(0.5, color="0.6", linestyle=":")
-        ax.set(ylabel="held-out accuracy", ylim=(0.45, 1.02))
-
-    def _axis(self, ax: Axes) -> list[float]:
-        """The penalties, on an axis that is logarithmic but for 0."""
-        least = min((row.l2 for row in self.by_l2 if row.l2 > 0), default=1.0)
-        ax.set_xscale("symlog", linthresh=least)
-        ax.set_xlabel(r"$\lambda$ of $\lambda\,\Sigma(\log\sigma)^2$")
-        ax.set_title(
-            f"{self.name}: {self.n_items} items, {self.n_pairs} pairs, {self.n_answers:.0f} answers", fontsize=9
-        )
-        return [row.l2 for row in self.by_l2]
-
 
 def of_rows(
     rows: Iterable[Mapping[str, Any]], objective: Sequence[str] | None = None, *, position: bool = False
@@ -193,7 +148,7 @@ def study(
     """Fits with each penalty of a grid, on all pairs but a fold's, and foretells those.
 
     Five folds hold out 20 % of the pairs each, in turn; the same for every penalty. `counted` is made by
-    `comparisons.count`, or by `comparisons.of_rows` from what is stored; `settings` are further ones of
+    `comparisons.count`, or by `comparisons.of_answers` from what is stored; `settings` are further ones of
     `thurstone.fit`.
 
     Raises ValueError for an empty grid, and as `thurstone.held_out`.

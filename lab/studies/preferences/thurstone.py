@@ -1,4 +1,4 @@
-"""How much is each item preferred? Utilities from choices between two, by Thurstone and by Bradley and Terry."""
+"""Utilities of items from choices between two, by Thurstone and by Bradley and Terry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -85,11 +85,6 @@ class Fit:
         return self.nll / self.comparisons.total
 
     @property
-    def anchored(self) -> np.ndarray:
-        """[items] utilities with the first item at 0, as the model is identified. An arbitrary item's: prefer `mu`."""
-        return np.asarray(self.mu - self.mu[0])
-
-    @property
     def offset(self) -> float:
         """What the mean utility would be, were the first item at 0."""
         return -float(self.mu[0])
@@ -99,30 +94,11 @@ class Fit:
         """[items] indices from the most preferred to the least."""
         return np.argsort(-self.mu, kind="stable")
 
-    @property
-    def deviance(self) -> float:
-        """2 (NLL - NLL of a model that has a probability of its own for each question)."""
-        from scipy.special import entr
-
-        c = self.comparisons
-        n = c.for_first + c.for_second
-        return 2 * (self.nll - float((n * (entr(c.for_first / n) + entr(c.for_second / n))).sum()))
-
     def probability(self, first: ArrayLike, second: ArrayLike, *, position: bool = True) -> np.ndarray:
         """Of choosing the first-named, for items by index; without what its place adds if not `position`."""
         i, j = np.asarray(first), np.asarray(second)
         gap = self.mu[i] - self.mu[j] + (self.position if position else 0.0)
         return self._model.share(gap, self.sigma[i], self.sigma[j])
-
-    @cached_property
-    def normalized_utility(self) -> np.ndarray:
-        """[items] mean probability of being chosen over each of the others, with position balanced out."""
-        n = len(self.mu)
-        everyone, found = np.arange(n), np.empty(n)
-        for start in range(0, n, 256):
-            rows = everyone[start : start + 256, None]
-            found[start : start + 256] = self.probability(rows, everyone[None], position=False).sum(1)
-        return (found - 0.5) / (n - 1)  # an item meets itself at one half
 
     @cached_property
     def standard_errors(self) -> np.ndarray:
@@ -134,15 +110,6 @@ class Fit:
 
         Raises ValueError where 8,000 parameters are exceeded: its matrix would not fit.
         """
-        return self._errors[0]
-
-    @property
-    def position_error(self) -> float:
-        """Standard error of `position`, as in `standard_errors`. `position.fit` has an interval without its bias."""
-        return self._errors[1]
-
-    @cached_property
-    def _errors(self) -> tuple[np.ndarray, float]:
         return self._model.errors(self._at)
 
     def utilities(self, *, level: float = 0.95) -> tuple[Estimate, ...]:
@@ -206,22 +173,6 @@ def version() -> str:
                 ]
         made.update(ast.unparse(tree).encode())  # as any version of Python writes it
     return made.hexdigest()[:12]
-
-
-def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Ids, mu and sigma from `Fit.rows`, also as a CSV reader gives them, in the order of the rows.
-
-    Raises ValueError for a row that lacks a column, or an id that comes twice.
-    """
-    table = list(rows)
-    for number, row in enumerate(table):
-        if missing := [key for key in ("task_id", "mu", "sigma") if row.get(key) in (None, "")]:
-            raise ValueError(f"row {number} of the utilities lacks {missing[0]!r}")
-    ids = tuple(str(row["task_id"]) for row in table)
-    if len(set(ids)) < len(ids):
-        raise ValueError("an id comes twice among the utilities; keep one run's")
-    mu, sigma = (np.array([float(row[key]) for row in table]) for key in ("mu", "sigma"))
-    return ids, mu, sigma
 
 
 def fit(
@@ -563,8 +514,8 @@ class _Model:
         return of
 
     @one_thread
-    def errors(self, theta: np.ndarray) -> tuple[np.ndarray, float]:
-        """Standard errors of the centred mu [items] and of position, by the expected information."""
+    def errors(self, theta: np.ndarray) -> np.ndarray:
+        """Standard errors of the centred mu [items], by the expected information."""
         from scipy.linalg import LinAlgError, cho_factor, cho_solve
         from scipy.sparse import coo_array
 
@@ -601,20 +552,20 @@ class _Model:
             prior[-1] = 0
         information[np.diag_indices_from(information)] += prior[free]
         k = int(free[:n].sum())
-        errors, missing = np.full(n, np.nan), (np.full(n, np.nan), math.nan)
+        errors = np.full(n, np.nan)
         if not k:
-            return missing
+            return errors
         # Only differences of utilities are known; any weight on their mean gives the same of what is centred.
         information[:k, :k] += np.trace(information[:k, :k]) / k**2
         try:
             covariance = cho_solve(cho_factor(information, lower=True, overwrite_a=True), np.eye(len(information)))
         except LinAlgError:
-            return missing
+            return errors
         block = covariance[:k, :k]
         n_compared = int(c.compared.sum())
         mean = block.sum(0) / n_compared
         errors[free[:n]] = np.sqrt(np.maximum(np.diag(block) - 2 * mean + block.sum() / n_compared**2, 0))
-        return errors, math.sqrt(covariance[-1, -1]) if self.position else math.nan
+        return errors
 
 
 def _solve(model: _Model, start: Start | None, tolerance: float, max_iterations: int) -> Fit:

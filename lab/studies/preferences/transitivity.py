@@ -1,4 +1,4 @@
-"""Do choices between two hang together? Preferences that go in a circle, over all triples of items."""
+"""Circles among choices between two, over all triples of items."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Transitivity:
         go in a circle. One quarter for coins, 0 where every choice is certain and none goes in a circle.
     hard
         Share of triples that go in a circle by the more frequent answer; one quarter for coins. Triples with a tie
-        are left out.
+        are left out; None where all have one, as where only the place of a task counts.
     triples, ties
         How many triples all three of whose pairs were compared were looked at, and how many of them had a tie.
 
@@ -37,7 +37,7 @@ class Transitivity:
     """
 
     soft: Estimate
-    hard: Estimate
+    hard: Estimate | None
     triples: int
     ties: int
 
@@ -55,7 +55,7 @@ def transitivity(
     """Looks at all triples of items all three of whose pairs were compared, or at `most` of them at random.
 
     Parameters as in `comparisons.count`; the probability of a pair is the mean over its two orders, so that position
-    bias cancels where both were asked. Raises ValueError where no triple is whole, or all have ties.
+    bias cancels where both were asked. Raises ValueError where no triple is whole.
     """
     p = _shares(count(first, second, chose_first, n_items, weights))
     i, j, k = _triples(~np.isnan(p), most, np.random.default_rng(seed))
@@ -65,13 +65,11 @@ def transitivity(
     soft = ij * jk * ki + (1 - ij) * (1 - jk) * (1 - ki)
     sides = np.sign(np.stack([ij, jk, ki]) - 0.5)
     whole = (sides != 0).all(0)
-    if not whole.any():
-        raise ValueError("every triple has a pair that is tied; ask each pair an odd number of times")
     circle = (np.abs(sides.sum(0)) == 3).astype(float)
     members = np.stack([i, j, k])
     return Transitivity(
         soft=_over_items(soft, members, n_items),
-        hard=_over_items(circle[whole], members[:, whole], n_items),
+        hard=_over_items(circle[whole], members[:, whole], n_items) if whole.any() else None,
         triples=len(i),
         ties=int((~whole).sum()),
     )

@@ -1,4 +1,4 @@
-"""How much is each task preferred, and does that foretell choices that were not seen? Utilities from `Choices`."""
+"""Utilities of tasks from `Choices`, and how well they foretell choices that were not seen."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.intervals import paired_difference, student, wilson
 from lab.studies.preferences import active, thurstone
-from lab.studies.preferences.choices import Choices
 from lab.studies.preferences.comparisons import Comparisons, count
+from lab.studies.preferences.pair_choices import Choices
 from lab.studies.preferences.regularisation import recommend
 from lab.studies.preferences.wordings import Scored
 
@@ -131,21 +133,16 @@ class Utilities:
             "answers": counted.total,
         }
 
-    def ranked(
-        self,
-        texts: Sequence[str],
-        refused: Sequence[float] | None = None,
-        more: Mapping[str, Sequence[Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """One mapping a task, the most preferred first, with the share of its completions that refused (None: none).
+    def ranked(self, refused: ArrayLike | None = None) -> list[dict[str, Any]]:
+        """One mapping a task, the most preferred first, with the share of its completions that refused, if [n] has one.
 
-        `more` gives further fields by name, each [n].
+        A share of NaN is None.
         """
         c, fit = self.choices, self.fit
+        shares = np.full(len(fit.mu), np.nan) if refused is None else np.asarray(refused, dtype=float)
         rows = []
         for rank, i in enumerate(fit.ranking.tolist(), 1):
-            e, share = self.estimates[i], None if refused is None else float(refused[i])
-            share = None if share is None or math.isnan(share) else share
+            e, share = self.estimates[i], None if np.isnan(shares[i]) else float(shares[i])
             row = {
                 "rank": rank,
                 "task_id": c.tasks[i],
@@ -157,9 +154,9 @@ class Utilities:
                 "doubt": e.doubt,
                 "refusal_rate": share,
                 "is_refusal": None if share is None else share > 0.5,
-                "text": texts[i],
+                "text": c.texts[i] if c.texts else "",
             }
-            rows.append(row | {name: values[i] for name, values in (more or {}).items()})
+            rows.append(row)
         return rows
 
     def plot(self, ax: Axes) -> None:
@@ -245,18 +242,15 @@ def foretold(counted: Comparisons, *, l2: float, folds: int = 5, seed: int = 0) 
     return Foretold(student(nats, unit="nats"), found)
 
 
-def extremes(
-    rows: Sequence[Mapping[str, Any]], count: int = 10, *, widest: float | None = None
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The most and the least preferred of ranked rows, of those whose interval is at most `widest` wide.
+def extremes(rows: Sequence[Mapping[str, Any]], count: int = 10) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The most and the least preferred of ranked rows, of those whose interval is not wider than twice the median.
 
-    By default twice as wide as half of all are: the ends of a ranking are known worse than its middle. Rows without an
-    interval (low = high) never are among them.
+    The ends of a ranking are known worse than its middle. Rows without an interval (low = high) never are among them.
     """
     known = [dict(row) for row in rows if row["high"] > row["low"]]
     if not known:
         return [], []
-    most = 2 * float(np.median([row["high"] - row["low"] for row in known])) if widest is None else widest
+    most = 2 * float(np.median([row["high"] - row["low"] for row in known]))
     sure = [row for row in known if row["high"] - row["low"] <= most + 1e-12]
     return sure[:count], sure[::-1][:count]
 
@@ -294,6 +288,8 @@ class Against:
         Of the two fits' utilities.
     pairs
         How many were answered in both orders, and not tied.
+    design
+        In how many orders they were asked.
     """
 
     first: Estimate
@@ -302,6 +298,17 @@ class Against:
     difference: Estimate
     rank_correlation: float
     pairs: int
+    design: str
+
+    def kept(self) -> Kept:
+        summary = {
+            "design": self.design,
+            "new_pairs": self.pairs,
+            "random_foretells": self.second,
+            "gain_over_random": self.difference,
+            "rank_correlation_with_random": self.rank_correlation,
+        }
+        return Kept(summary=summary)
 
 
 def against(new: Choices, first: thurstone.Fit, second: thurstone.Fit, *, seed: int = 0) -> Against:
@@ -318,4 +325,4 @@ def against(new: Choices, first: thurstone.Fit, second: thurstone.Fit, *, seed: 
     rho = float(spearmanr(first.mu, second.mu).statistic)
     one_share, other_share, shuffled = (wilson(each) for each in hits)
     gain = paired_difference(hits[0], hits[1])
-    return Against(one_share, other_share, shuffled, gain, rho, int(decided.sum()))
+    return Against(one_share, other_share, shuffled, gain, rho, int(decided.sum()), new.design)

@@ -1,4 +1,4 @@
-"""Do several ways of asking measure one preference? Utilities by wording: correlations, and origins that swap."""
+"""Utilities by wording: their correlations, and origins that change places."""
 
 from __future__ import annotations
 

@@ -91,6 +91,19 @@ def dataset(request: pytest.FixtureRequest) -> Datasets:
     return Datasets.of(request.node)
 
 
+@pytest.fixture
+def cell_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of a cell; 0 outside of one."""
+    return 0 if knob_texts(request.node) is None else int(request.getfixturevalue("evidence").seed)
+
+
+@pytest.fixture
+def task_sample(dataset: Datasets, cell_seed: int, *, pool: str = "clinic/tasks", n_tasks: int = 40) -> data.Tasks:
+    """Tasks of a pool, `n_tasks` of each origin or all that it has, drawn with the cell's seed."""
+    sample: data.Tasks = dataset(pool).stratified(n_tasks, seed=cell_seed, allow_short=True)
+    return sample
+
+
 @pytest.fixture(scope="session")
 def questions() -> Questions:
     """One question for each fact of the clinic, with three wrong values of the same kind beside the right one."""

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from lab.files.typed import schema_of
-from lab.studies.oracle import exported as resampling
 from lab.studies.oracle import figures as report
-from lab.studies.oracle.resampled import clusters, semantic_entropy
+from lab.studies.oracle import results_file
+from lab.studies.oracle.similarity import clusters, semantic_entropy
 from lab.subjects.effort import DONE
 from tests.studies.shared import small_gemma
 from tests.subjects.api_server import Server, completion
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "hypotheses" / "oracle"
-SCHEMA = schema_of(resampling.Document)
+SCHEMA = schema_of(results_file.Document)
 SMALL = ["n_targets=6", "n_questions=4", "n_samples=3", "max_new_tokens=4"]
 STABILITY = "test_stability.py"
 
@@ -51,7 +51,7 @@ def oracle(pytester, inner):
 
 
 def found(results):
-    (path,) = (Path(results) / "oracle").glob(f"*/{resampling.FILE}")
+    (path,) = (Path(results) / "oracle").glob(f"*/{results_file.FILE}")
     return path
 
 
@@ -73,7 +73,7 @@ def whole(oracle, uninterrupted):
 
 @pytest.fixture
 def document(whole):
-    return resampling.read(whole)
+    return results_file.read(whole)
 
 
 def test_the_file_is_what_the_schema_says(document):
@@ -98,12 +98,14 @@ def test_every_pair_is_asked_once_and_every_answer_has_an_id_and_a_seed(document
     assert Counter((r["target_id"], r["ao_question_id"]) for r in runs) == {
         (t, q): 1 for t in targets for q in questions
     }
-    assert [r["run_id"] for r in runs] == [resampling.run_id(t, q) for t in targets for q in questions]
+    assert [r["run_id"] for r in runs] == [results_file.run_id(t, q) for t in targets for q in questions]
     samples = [s for r in runs for s in r["responses"]]
     assert len({s["sample_id"] for s in samples}) == len(samples) == 6 * 4 * 3
     assert len({s["decoding"]["seed"] for s in samples}) == len(samples)
     for one in runs:
-        assert [s["sample_id"] for s in one["responses"]] == [resampling.sample_id(one["run_id"], j) for j in range(3)]
+        assert [s["sample_id"] for s in one["responses"]] == [
+            results_file.sample_id(one["run_id"], j) for j in range(3)
+        ]
     assert {json.dumps({k: v for k, v in s["decoding"].items() if k != "seed"}) for s in samples} == {
         json.dumps({"do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 4})
     }
@@ -113,7 +115,7 @@ def test_the_position_and_the_hash_are_of_the_ids(document):
     for one in document["runs"]:
         assert one["context_positions"] == [one["assistant_start_idx"]]
         assert one["assistant_start_idx"] < len(one["context_input_ids"])
-        assert one["context_input_ids_sha256"] == resampling.ids_hash(one["context_input_ids"])
+        assert one["context_input_ids_sha256"] == results_file.ids_hash(one["context_input_ids"])
         texts = [answer["text"] for answer in one["responses"]]
         assert one["semantic_entropy"] == pytest.approx(semantic_entropy(clusters(texts)))
 
@@ -142,16 +144,18 @@ def test_killed_and_resumed_it_is_what_it_would_have_been(oracle, pytester, tmp_
     try:
         while process.poll() is None and time.monotonic() < until and len(kept) < 2 * 4:
             time.sleep(0.002)
-            kept = [r for path in (half / "oracle").glob(f"*/{resampling.FILE}") for r in resampling.read(path)["runs"]]
+            kept = [
+                r for path in (half / "oracle").glob(f"*/{results_file.FILE}") for r in results_file.read(path)["runs"]
+            ]
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    before = resampling.read(found(half))
+    before = results_file.read(found(half))
     assert 2 * 4 <= len(before["runs"]) < 6 * 4, "it was killed on the way"
     jsonschema.validate(before, SCHEMA)
     assert before["meta"]["status"] == "running"
     oracle(half, "--lab-resume", "--lab-cache", "off")
-    again = resampling.read(found(half))
+    again = results_file.read(found(half))
     assert again["runs"] == document["runs"]
     assert again["target_runs"] == document["target_runs"]
     assert again["meta"]["created_unix_time"] == before["meta"]["created_unix_time"]
@@ -203,7 +207,7 @@ def test_low_scores_are_listed_with_question_answers_and_reason(document, tmp_pa
     changed = json.loads(json.dumps(document))
     for one, score in zip(changed["runs"], [1, 4, 5, None], strict=False):
         one["judge"] |= {"parsed_score": score, "rationale": "they differ"}
-    path = resampling.write(tmp_path / "results.json", changed)
+    path = results_file.write(tmp_path / "results.json", changed)
     report.write_all(path)
     low = (tmp_path / "low_similarity.md").read_text()
     counts = json.loads((tmp_path / "plot_intra_scores.json").read_text())
@@ -221,7 +225,7 @@ def test_a_file_without_scores_and_a_folder_without_files_are_one_line(document,
     waiting = json.loads(json.dumps(document))
     for one in waiting["runs"]:
         one["judge"] = None
-    path = resampling.write(tmp_path / "results.json", waiting)
+    path = results_file.write(tmp_path / "results.json", waiting)
     for arguments, said in (
         ([str(path)], "none of its 24 runs has a score yet"),
         (["--results", str(tmp_path)], "makes it"),
@@ -263,7 +267,9 @@ def test_a_judge_behind_an_api_is_asked_once_a_query_while_the_oracle_answers(or
         until = time.monotonic() + 60
         while i == 0 and len(seen) < 2 * 4 and time.monotonic() < until:  # the first waits for the second target
             seen[:] = [
-                r for path in (tmp_path / "oracle").glob(f"*/{resampling.FILE}") for r in resampling.read(path)["runs"]
+                r
+                for path in (tmp_path / "oracle").glob(f"*/{results_file.FILE}")
+                for r in results_file.read(path)["runs"]
             ]
             time.sleep(0.005)
         return completion(scored(request["messages"][-1]["content"]))
@@ -273,7 +279,7 @@ def test_a_judge_behind_an_api_is_asked_once_a_query_while_the_oracle_answers(or
     assert not server.requests, "a plan asks nobody"
     oracle(tmp_path, *asked)
     assert len(seen) >= 2 * 4, "a second target was answered while the first was judged"
-    made = resampling.read(found(tmp_path))
+    made = results_file.read(found(tmp_path))
     jsonschema.validate(made, SCHEMA)
     judged = [run["judge"] for run in [*made["runs"], *made["target_runs"]]]
     different = {one["prompt"] for one in judged}
@@ -319,7 +325,7 @@ def test_any_judge_judges_the_same_answers(oracle, document, tmp_path, who):
     if who.startswith("model:"):
         done.stdout.fnmatch_lines(["*has no score at all*"])
         return
-    made = resampling.read(found(tmp_path / "results"))
+    made = results_file.read(found(tmp_path / "results"))
     jsonschema.validate(made, SCHEMA)
     assert [run["responses"] for run in made["runs"]] == [run["responses"] for run in document["runs"]]
     scores = [run["judge"]["parsed_score"] for run in made["runs"]]
@@ -358,21 +364,21 @@ def test_the_file_of_targets_is_kept_as_it_was_given(oracle, tmp_path):
     path.write_text(json.dumps(asked))
     knobs = [f"targets={path}", "n_questions=2", "n_samples=2", "max_new_tokens=2"]
     oracle(tmp_path / "results", knobs=knobs)
-    made = resampling.read(found(tmp_path / "results"))
+    made = results_file.read(found(tmp_path / "results"))
     assert made["targets"] == [one | {"id": str(one["id"])} for one in asked]
     assert len(made["runs"]) == 3 * 2
 
 
 def test_other_seeds_ask_about_other_requests_as_many_of_each_origin():
-    from lab.studies.oracle.resampling import _requests
+    from lab.studies.oracle.targets import requests
 
-    first, again, other = _requests(20, 1), _requests(20, 1), _requests(20, 2)
+    first, again, other = requests(20, 1), requests(20, 1), requests(20, 2)
     assert first == again
     assert {t.id for t in first} != {t.id for t in other}
     assert len({t.id for t in first}) == 20
     assert set(Counter(t.facts["origin"] for t in first).values()) == {4}
     assert sorted(Counter(t.facts["register"] for t in first).values()) == [6, 7, 7]
-    assert len(_requests(100, 1)) == 40
+    assert len(requests(100, 1)) == 40
 
 
 @pytest.fixture(scope="module")
@@ -389,7 +395,7 @@ def test_a_gemma_3_with_its_lora_is_asked_about_chats(oracle, gemma, tmp_path):
     done = oracle(tmp_path, *options, files=files, knobs=knobs, model=str(gemma / "base"))
     done.stdout.fnmatch_lines(["ORACLE1*similarity, 1 to 10 *FAIL", "ORACLE3*right answers beyond a random vector*"])
     assert "PASS" not in done.stdout.str(), "random weights know nothing"
-    made = resampling.read(found(tmp_path))
+    made = results_file.read(found(tmp_path))
     jsonschema.validate(made, SCHEMA)
     assert made["meta"]["pool"] == "chat"
     assert made["meta"]["activation_oracle_lora"] == str(gemma / "lora")

@@ -12,8 +12,8 @@ from hypothesis import settings as few
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from lab.studies.preferences import active
-from lab.studies.preferences.active import Settings, learn, next_pairs, regular_pairs, simulated
+from lab.studies.preferences.active import Settings, learn, next_pairs, regular_pairs
+from tests.studies.preferences.learners import race, simulated
 
 
 def unordered(pairs):
@@ -122,44 +122,14 @@ def test_no_pair_is_asked_twice_and_the_knobs_are_kept():
 @few(max_examples=6)
 @given(st.integers(0, 1000), st.integers(1, 5), st.sampled_from(["close", "random"]))
 def test_a_loop_that_was_cut_off_ends_as_if_it_had_not_been(seed, cut, choice):
-    """Through JSON, as another process would read it; refusals among the answers."""
+    """Answers are kept through JSON by the number of the call, as with `evidence.resume`; refusals among them."""
     how = replace(SMALL, seed=seed, choice=choice, stop="split-half", threshold=1.0)
-    plain = world(seed)[1]
+    plain, kept = world(seed)[1], {}
 
     def ask(pairs):
         outcomes = plain(pairs)
         outcomes[pairs.sum(1) % 7 == 0, 0] = np.nan
         return outcomes
-
-    whole = learn(ask, 30, how)
-    kept, calls = [], Counting(ask)
-
-    def stop(pairs):
-        if len(calls.asked) == cut:
-            raise KeyboardInterrupt
-        return calls(pairs)
-
-    with pytest.raises(KeyboardInterrupt):
-        learn(stop, 30, how, keep=lambda state: kept.append(json.dumps(state)))
-    again = Counting(ask)
-    resumed = learn(again, 30, state=active.State.of_json(json.loads(kept[-1])))
-    assert len(calls.asked) + len(again.asked) == 6
-    assert resumed.state.as_json() == whole.state.as_json()
-    assert (resumed.fit.mu == whole.fit.mu).all()
-    assert resumed.summary() == whole.summary()
-
-
-def test_what_is_finished_asks_nothing_more():
-    ask = Counting(world()[1])
-    found = learn(ask, 30, SMALL)
-    again = learn(ask, 30, SMALL, state=found.state)
-    assert len(ask.asked) == 6
-    assert (again.fit.mu == found.fit.mu).all()
-
-
-def test_answers_kept_by_the_number_of_the_call_are_enough():
-    """As with `evidence.resume`: what is asked depends on the answers alone."""
-    kept = {}
 
     def resumable(ask):
         calls = iter(range(100))
@@ -167,22 +137,28 @@ def test_answers_kept_by_the_number_of_the_call_are_enough():
         def asked(pairs):
             number = next(calls)
             if number not in kept:
-                kept[number] = json.loads(json.dumps(ask(pairs).tolist()))
-            return kept[number]
+                kept[number] = json.dumps(ask(pairs).tolist())
+            return json.loads(kept[number])
 
         return asked
 
-    def broken(pairs):
-        if len(kept) == 3:
+    whole, calls = learn(ask, 30, how), Counting(ask)
+
+    def stop(pairs):
+        if len(calls.asked) == cut:
             raise KeyboardInterrupt
-        return world()[1](pairs)
+        return calls(pairs)
 
     with pytest.raises(KeyboardInterrupt):
-        learn(resumable(broken), 30, SMALL)
-    later = Counting(world()[1])
-    found = learn(resumable(later), 30, SMALL)
-    assert len(later.asked) == 3
-    assert found.state.as_json() == learn(world()[1], 30, SMALL).state.as_json()
+        learn(resumable(stop), 30, how)
+    again = Counting(ask)
+    resumed = learn(resumable(again), 30, how)
+    assert len(calls.asked) + len(again.asked) == 6
+    np.testing.assert_array_equal(resumed.state.pairs, whole.state.pairs)
+    np.testing.assert_array_equal(resumed.state.p_first, whole.state.p_first)
+    assert resumed.state.rounds == whole.state.rounds
+    assert (resumed.fit.mu == whole.fit.mu).all()
+    assert resumed.summary() == whole.summary()
 
 
 def test_where_it_stops_the_truth_is_found():
@@ -249,12 +225,11 @@ def test_one_value_for_all_is_no_convergence():
 
 def test_close_pairs_beat_random_ones_with_as_many():
     """20 seeds in a small form; wide utilities, where most pairs are foregone conclusions."""
-    found = active.race(40, seeds=20, most_pairs=300, mu_sd=2.5, degree=4, batch=50)
-    assert (found.advantage > 0).outcome == "PASS"
-    assert found.correlations.shape == (20, 2)
-    assert found.correlations.min() > 0.8
-    same = active.race(30, seeds=4, most_pairs=120, degree=4, batch=30, choices=("random", "random"))
-    assert (same.advantage > 0).outcome != "PASS"
+    advantage, correlations = race(40, seeds=20, most_pairs=300, mu_sd=2.5, degree=4, batch=50)
+    assert (advantage > 0).outcome == "PASS"
+    assert correlations.min() > 0.8
+    same, _ = race(30, seeds=4, most_pairs=120, degree=4, batch=30, choices=("random", "random"))
+    assert (same > 0).outcome != "PASS"
 
 
 def test_the_summary_has_the_fields_of_a_run():
@@ -268,16 +243,14 @@ def test_the_summary_has_the_fields_of_a_run():
     assert 0.5 < told["final_split_half"] < 1
 
 
-def test_plots_show_both_rules_and_every_seed():
+def test_the_plot_shows_both_rules():
     from matplotlib.figure import Figure
 
-    one, other = Figure().subplots(1, 2)
+    one = Figure().add_subplot()
     learn(world()[1], 30, replace(SMALL, stop="split-half", threshold=1.0)).plot(one)
     labels = [line.get_label() for line in one.get_lines()]
     assert labels[:3] == ["successive fits", "root of split-half reliability", "its lower end"]
     assert len(one.get_lines()[1].get_xdata()) == 6
-    active.race(20, seeds=3, most_pairs=60, degree=3, batch=20).plot(other)
-    assert len(other.get_lines()) == 3 + 2
 
 
 def test_what_makes_no_sense_is_refused():
@@ -285,11 +258,6 @@ def test_what_makes_no_sense_is_refused():
         learn(lambda pairs: [1, 0, 1], 30, SMALL)
     with pytest.raises(ValueError, match="no answer among the comparisons"):
         learn(lambda pairs: np.full(len(pairs), np.nan), 30, SMALL)
-    state = learn(world()[1], 30, SMALL).state
-    with pytest.raises(ValueError, match="other items or settings"):
-        learn(world()[1], 30, replace(SMALL, batch=7), state=state)
-    with pytest.raises(ValueError, match="no state of an active learner"):
-        active.State.of_json({"pairs": []})
     with pytest.raises(ValueError, match="threshold is a correlation"):
         Settings(threshold=1.5)
     with pytest.raises(ValueError, match="stop is"):

@@ -11,8 +11,8 @@ from scipy.special import ndtr
 from scipy.stats import spearmanr
 
 from lab.commands.report import main
-from lab.studies.preferences import choices
 from lab.studies.preferences import comparison_files as comparisons
+from lab.studies.preferences import pair_choices
 from lab.studies.preferences.reports import regularising
 
 MU = np.linspace(-2, 2, 12)
@@ -147,12 +147,12 @@ def test_draws_that_a_run_has_kept_count_as_many_answers(folder, tmp_path):
     gaps = MU[pairs[:, 0]] - MU[pairs[:, 1]]
     p = ndtr(np.concatenate([gaps, -gaps]))
     ids = [f"t{i}" for i in range(12)]
-    drawn = choices.from_probabilities(
-        choices.Asked("w", "m"), ids, ["o"] * 12, pairs, np.log(np.stack([p, 1 - p], axis=1)), samples=10
+    drawn = pair_choices.from_probabilities(
+        pair_choices.Asked("w", "m"), ids, ["o"] * 12, pairs, np.log(np.stack([p, 1 - p], axis=1)), samples=10
     )
     for path in [*folder.rglob("*.csv"), *folder.rglob("*.jsonl"), *folder.rglob("*.yaml")]:
         path.unlink()
-    (folder / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in choices.raw_rows(drawn)))
+    (folder / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pair_choices.raw_rows(drawn)))
     assert comparisons.main([str(folder), "--output", str(tmp_path / "out")]) == 0
     (row,) = csv.DictReader((tmp_path / "out" / "studies.csv").open())
     assert float(row["answers"]) == 2 * 66 * 10

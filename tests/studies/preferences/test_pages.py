@@ -15,7 +15,7 @@ from lab import data
 from lab.commands.report import main
 from lab.files.typed import schema_of
 from lab.studies.clinic.truth import WORDING_GAIN, truth_of
-from lab.studies.preferences import position
+from lab.studies.preferences import position_bias
 from lab.studies.preferences.comparing import Comparing
 from lab.studies.preferences.reports import places, ranks, refusing, regularising, wordings
 from lab.studies.shared.asking import Asking
@@ -160,10 +160,10 @@ def test_position_content_and_utilities_share_their_questions_and_find_what_is_p
 
 def test_an_untrained_twin_has_no_preferences(prefer):
     """Nor a ranking to learn; and its wordings agree on a thousandth, which is no preference."""
-    few = ("n_tasks=4", "n_pairs=40", "rounds=2", "n_new=60")
-    files = ("test_content.py", "test_wordings.py", "test_active_learning.py")
+    few = ("n_tasks=4", "n_pairs=40", "CIRCLES.n_pairs=all", "rounds=2", "n_new=60")
+    files = ("test_content.py", "test_circles.py", "test_wordings.py", "test_active_learning.py")
     result, record = prefer(files, "untrained:clinic-llama", *few)
-    result.assert_outcomes(xfailed=3)
+    result.assert_outcomes(xfailed=4)
     (agreed,), (learnt,) = record.controls("WORDINGS"), record.controls("ACTIVE")
     assert min(row["pearson"] for row in agreed.rows["correlations"]) > 0.7
     assert "content effect" in agreed.reason
@@ -179,7 +179,7 @@ def test_a_model_that_gives_no_choice_after_its_reason_breaks_the_control(prefer
 
 
 @pytest.mark.parametrize(
-    "name", ["POSITION", "CONTENT", "REASONING", "DRIFT", "UTILITIES", "ACTIVE", "WORDINGS", "REFUSALS"]
+    "name", ["POSITION", "CONTENT", "REASONING", "DRIFT", "UTILITIES", "CIRCLES", "ACTIVE", "WORDINGS", "REFUSALS"]
 )
 def test_an_id_selects_its_own_experiment(name):
     """What -k matches are the names of files and functions, in any case, and the id that its marker adds."""
@@ -404,6 +404,6 @@ def test_the_picture_of_a_cell_shows_every_pair():
 
     p = 1 / (1 + np.exp(-np.random.default_rng(0).normal(size=(50, 2))))
     ax = Figure().add_subplot()
-    position.bias(p, seed=0).plot(ax)
+    position_bias.bias(p, seed=0).plot(ax)
     assert ax.collections[0].get_offsets().shape == (50, 2)
     assert ax.get_title() == "50 pairs, each asked in both orders"

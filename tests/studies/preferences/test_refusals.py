@@ -100,19 +100,19 @@ def test_a_planted_correlation_by_origin_lies_in_its_interval():
 
 def test_everything_is_told_with_and_without_refused_tasks():
     """Refused tasks are liked by 2 more: left out, that is gone from their origin, and what does not hang on them stays."""
-    from lab.studies.preferences import choices, utilities
+    from lab.studies.preferences import pair_choices, utilities
 
     rng = np.random.default_rng(0)
     origins = np.repeat(["harmful", "chat", "math"], 16)
     refused = (origins == "harmful") & (np.arange(48) % 2 == 0)
     mu = rng.normal(0, 0.7, 48) + 2.0 * refused
-    pairs = choices.design(48, 300, seed=0)
+    pairs = pair_choices.design(48, 300, seed=0)
     found = {}
     for wording, gain in (("one", 1.0), ("other", 0.6)):
         gap = gain * (mu[pairs[:, 0]] - mu[pairs[:, 1]])
         p = 1 / (1 + np.exp(-np.concatenate([gap + 0.5, 0.5 - gap])))
-        told = choices.from_probabilities(
-            choices.Asked(wording, "m"),
+        told = pair_choices.from_probabilities(
+            pair_choices.Asked(wording, "m"),
             [f"t{i}" for i in range(48)],
             origins.tolist(),
             pairs,

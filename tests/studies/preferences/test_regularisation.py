@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lab.studies.preferences import regularisation
-from lab.studies.preferences.comparisons import of_rows
+from tests.studies.preferences.stored import of_rows
 
 
 @pytest.fixture(scope="module")
@@ -93,17 +93,6 @@ def test_the_ranking_does_not_hang_on_the_bounds():
     assert rows[2]["rank_correlation"] < rows[1]["rank_correlation"]
     with pytest.raises(ValueError, match="two of them"):
         regularisation.bounds_sensitivity(counted, ((10, 2),))
-
-
-def test_plots_show_the_rows(sparse):
-    from matplotlib.figure import Figure
-
-    axes = Figure().subplots(1, 3)
-    for ax, plot in zip(axes, (sparse.plot_nll, sparse.plot_sigma, sparse.plot_accuracy), strict=True):
-        plot(ax)
-        assert "60 items, 150 pairs, 1500 answers" in ax.get_title()
-        assert ax.get_lines()[0].get_xdata().tolist() == [0.0, 0.1, 1.0, 10.0]
-    assert axes[1].get_lines()[0].get_ydata().tolist() == [row.max_sigma for row in sparse.by_l2]
 
 
 def test_an_empty_grid_is_refused():

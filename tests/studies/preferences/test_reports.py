@@ -2,15 +2,17 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lab.studies.preferences import active, choices, refusals, regularisation, thurstone, utilities, wordings
+from lab.studies.preferences import active, pair_choices, refusals, regularisation, thurstone, utilities, wordings
 from lab.studies.preferences import reports as preferences
 from lab.studies.preferences.reports import refusing, regularising
 from lab.views.panels import draw_all
 from lab.views.record import load
+from tests.studies.preferences.learners import simulated
 from tests.views.conftest import Results
 
 N = 24
@@ -24,11 +26,12 @@ FITS = {name: make for each in preferences.MODULES for name, make in each.FIGURE
 
 def fitted(wording, seed):
     """Utilities from ten answers to each of 80 pairs in both orders."""
-    pairs = choices.design(N, 80, seed=seed)
+    pairs = pair_choices.design(N, 80, seed=seed)
     gaps = MU[pairs[:, 0]] - MU[pairs[:, 1]]
     p = 1 / (1 + np.exp(-np.concatenate([gaps, -gaps])))
-    asked, logprobs = choices.Asked(wording, "m"), np.log(np.stack([p, 1 - p], axis=1))
-    return utilities.utilities(choices.from_probabilities(asked, IDS, ORIGINS, pairs, logprobs, samples=10, seed=seed))
+    asked, logprobs = pair_choices.Asked(wording, "m"), np.log(np.stack([p, 1 - p], axis=1))
+    drawn = pair_choices.from_probabilities(asked, IDS, ORIGINS, pairs, logprobs, samples=10, seed=seed)
+    return utilities.utilities(replace(drawn, texts=tuple(IDS)))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def record(found, tmp_path_factory):
     """One cell of each experiment whose fits are drawn."""
     results = Results(tmp_path_factory.mktemp("fits"))
     main = found["plain"]
-    ranked = main.ranked(IDS)
+    ranked = main.ranked()
     top, bottom = utilities.extremes(ranked, 3)
     told(
         results.cell("UTILITIES", "m", finish=False),
@@ -81,7 +84,7 @@ def record(found, tmp_path_factory):
         },
         **main.summary(),
     )
-    learned = active.learn(active.simulated(MU, samples=5), N, active.Settings(3, 20, 2, samples=5))
+    learned = active.learn(simulated(MU, samples=5), N, active.Settings(3, 20, 2, samples=5))
     told(
         results.cell("ACTIVE", "m", finish=False),
         {"rounds": [vars(one) for one in learned.state.rounds], "utilities": learned.fit.rows(IDS)},

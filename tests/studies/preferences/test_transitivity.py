@@ -4,7 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
+from lab.studies.preferences import page_results, pair_choices
 from lab.studies.preferences.transitivity import transitivity
 
 
@@ -48,8 +50,8 @@ def test_both_orders_are_balanced_and_ties_left_out():
     first, second = [0, 1, 2, 1, 2, 0], [1, 2, 0, 0, 1, 2]
     one = transitivity(first[:3], second[:3], [1, 1, 1], 3)
     assert one.hard.value == 1
-    with pytest.raises(ValueError, match="every triple has a pair that is tied"):
-        transitivity(first, second, np.ones(6), 3)
+    place = transitivity(first, second, np.ones(6), 3)
+    assert (place.hard, place.soft.value, place.ties) == (None, 0.25, 1)
     four = transitivity([0, 0, 1, 0, 1, 2], [1, 2, 2, 3, 3, 3], [1, 1, 1, 1, 0.5, 1], 4)
     assert four.triples == 4
     assert four.ties == 2
@@ -69,3 +71,29 @@ def test_only_whole_triples_count_and_many_are_sampled():
     assert 0.08 < fewer.triples / whole.triples < 0.18
     with pytest.raises(ValueError, match="no three items"):
         transitivity([0, 1], [1, 2], [1, 1], 4)
+
+
+def chosen(leads, bias=0.5, n=20):
+    """Choices between all pairs of n tasks whose first one leads by `leads` [pairs] logits, in both orders."""
+    pairs = np.stack(all_pairs(n), axis=1)
+    p = expit(bias + np.concatenate([leads(*pairs.T), -leads(*pairs.T)]))
+    ids = [str(i) for i in range(n)]
+    logprobs = np.log(np.stack([p, 1 - p], axis=1))
+    return pair_choices.from_probabilities(pair_choices.Asked("w", "m"), ids, ["x"] * n, pairs, logprobs)
+
+
+@pytest.mark.parametrize(
+    ("leads", "outcome"),
+    [
+        (lambda i, j: 0.3 * (j - i), "PASS"),
+        (lambda i, j: np.where((j - i) % 2, 2.0, -2.0), "FAIL"),  # who is liked better goes round
+        (lambda i, j: 0.001 * (j - i), "FAIL"),  # hardly any preference
+    ],
+)
+def test_only_preferences_that_hang_together_are_below_coins(leads, outcome):
+    """A leaning to the first-named is in all of them; and dealt out to other pairs none is below coins."""
+    result = page_results.circles(chosen(leads), seed=0)
+    assert (result.found.soft < 0.2).outcome == outcome
+    assert result.dealt.soft.within(0.2, 0.3).outcome == "PASS"
+    kept = result.kept().summary
+    assert (kept["triples"], kept["circles_of_dealt_choices"]) == (1140, result.dealt.soft)

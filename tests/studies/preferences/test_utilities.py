@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
 
-from lab.studies.preferences import active, choices, utilities
-from lab.studies.preferences.choices import Asked
+from lab.studies.preferences import active, pair_choices, utilities
+from lab.studies.preferences.pair_choices import Asked
+from tests.studies.preferences.learners import simulated
 
 N = 40
 MU = np.random.default_rng(5).permutation(np.linspace(-1.7, 1.7, N))
@@ -15,14 +17,16 @@ MU = np.random.default_rng(5).permutation(np.linspace(-1.7, 1.7, N))
 
 def asked(bias=0.8, pairs=160, *, noise=0.0, orders="both", samples=0, content=1.0, seed=0):
     rng = np.random.default_rng(seed)
-    both = choices.design(N, pairs, seed=seed)
+    both = pair_choices.design(N, pairs, seed=seed)
     gap = content * (MU[both[:, 0]] - MU[both[:, 1]])
     p = expit(np.concatenate([bias + gap, bias - gap]) + rng.normal(0, noise, 2 * len(both)))
     p = p if orders == "both" else p[: len(both)]
     logprobs = np.log(np.stack([p, 1 - p], axis=1))
     tasks = [f"t{i}" for i in range(N)]
     asked = Asked("simple_preference", "m", orders=orders)
-    return choices.from_probabilities(asked, tasks, ["x", "y"] * (N // 2), both, logprobs, seed=seed, samples=samples)
+    return pair_choices.from_probabilities(
+        asked, tasks, ["x", "y"] * (N // 2), both, logprobs, seed=seed, samples=samples
+    )
 
 
 def test_planted_utilities_come_back_under_a_planted_bias():
@@ -71,32 +75,32 @@ def test_ranked_tasks_have_their_refusals_and_ends_are_those_that_are_known():
     found = utilities.utilities(asked(samples=10))
     refused = np.full(N, np.nan)
     refused[:3] = [0.0, 0.6, 1.0]
-    rows = found.ranked([f"Text {i}." for i in range(N)], refused, {"stated": list(range(N))})
+    rows = replace(found, choices=replace(found.choices, texts=[f"Text {i}." for i in range(N)])).ranked(refused)
     assert [row["rank"] for row in rows] == list(range(1, N + 1))
     assert all(a["mu"] >= b["mu"] for a, b in itertools.pairwise(rows))
     by = {row["task_id"]: row for row in rows}
     assert [by[f"t{i}"]["is_refusal"] for i in range(4)] == [False, True, True, None]
     assert by["t7"]["text"] == "Text 7."
-    assert by["t7"]["stated"] == 7
     top, bottom = utilities.extremes(rows, 5)
     assert top[0]["rank"] <= 3
     assert bottom[0]["rank"] >= N - 2
-    sure, _ = utilities.extremes(rows, N, widest=float(np.median([r["high"] - r["low"] for r in rows])))
-    assert 0 < len(sure) < N
+    wide = [row | {"high": row["high"] + 10 * (row["task_id"] == "t7")} for row in rows]
+    known, left = ({row["task_id"] for row in utilities.extremes(each, N)[0]} for each in (rows, wide))
+    assert known - left == {"t7"}
     assert utilities.extremes([], 5) == ([], [])
 
 
 def test_two_learners_are_held_against_pairs_that_neither_has_asked():
     settings = active.Settings(degree=4, batch=40, samples=10, seed=1)
-    learned = active.learn(active.simulated(MU, samples=10), N, settings)
-    rival = active.learn(active.simulated(MU, samples=10), N, utilities.at_random(settings, learned))
+    learned = active.learn(simulated(MU, samples=10), N, settings)
+    rival = active.learn(simulated(MU, samples=10), N, utilities.at_random(settings, learned))
     assert len(rival.state.pairs) == len(learned.state.pairs)
     new = utilities.unasked([learned, rival], 100, seed=0)
     known = {tuple(sorted(p)) for one in (learned, rival) for p in one.state.pairs.tolist()}
     assert not known & {tuple(sorted(pair)) for pair in new.tolist()}
     gap = MU[new[:, 0]] - MU[new[:, 1]]
     p = expit(np.concatenate([gap, -gap]))
-    told = choices.from_probabilities(
+    told = pair_choices.from_probabilities(
         Asked("w", "m"), [f"t{i}" for i in range(N)], ["x"] * N, new, np.log(np.stack([p, 1 - p], axis=1))
     )
     found = utilities.against(told, learned.fit, rival.fit)
@@ -113,9 +117,7 @@ def test_planted_utilities_come_back_at_the_learners_stop():
     found = []
     for seed in range(5):
         settings = active.Settings(degree=3, batch=60, samples=10, seed=seed)
-        learned = active.learn(
-            active.simulated(np.linspace(-1.7, 1.7, 60), position=0.8, samples=10, seed=seed), 60, settings
-        )
+        learned = active.learn(simulated(np.linspace(-1.7, 1.7, 60), position=0.8, samples=10, seed=seed), 60, settings)
         assert learned.converged
         found.append(spearmanr(learned.fit.mu, np.arange(60)).statistic)
     assert min(found) > 0.95

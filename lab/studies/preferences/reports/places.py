@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.record import CellRecord
 from lab.record.fold import estimates
-from lab.studies.preferences.position import contrast
+from lab.studies.preferences.position_bias import contrast
 from lab.studies.preferences.reports.ranks import panels, size_of, titled
 from lab.studies.shared.seed_reports import counted, runs_of
 from lab.views.drawing import COLOURS, GREY, Drawing

@@ -1,4 +1,4 @@
-"""How much do answers to one question differ when it is asked again? Scores of similarity, clusters of equal answers.
+"""Similarity of answers that were given again: scores, clusters of equal answers, and what the pages measure.
 
 A query is one question about one target, answered K times; a judge says from 1 to 10 how alike the answers are. Targets
 are the units: what is claimed is claimed of other targets like these, and of these questions.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lab.estimate import Estimate
+from lab.record.kept import Kept
 from lab.stats.checks import row, whole
 from lab.stats.intervals import correlation, reweighted, student
 from lab.stats.sequential import ConfidenceSequence
@@ -128,6 +129,53 @@ def similarity(scores: ArrayLike, *, seed: int = 0) -> Similarity:
 
 
 @dataclass(frozen=True)
+class Stability:
+    """How alike answers are, and what goes with it.
+
+    Attributes
+    ----------
+    similarity
+        Of the scores.
+    questions
+        [q] names.
+    entropy
+        Mean semantic entropy of the queries.
+    judge_and_entropy, spreads
+        As of `agreement` and of `spreads`.
+    """
+
+    similarity: Similarity
+    questions: Sequence[str]
+    entropy: float
+    judge_and_entropy: Estimate | None
+    spreads: dict[str, Estimate]
+
+    def kept(self) -> Kept:
+        summary = {
+            "low_similarity": self.similarity.low,
+            "unscored": self.similarity.unscored,
+            "entropy": self.entropy,
+            "judge_and_entropy": self.judge_and_entropy,
+        }
+        plots = {"similarity": lambda ax: self.similarity.plot(ax, self.questions)}
+        return Kept(summary=summary | self.spreads, plots=plots)
+
+
+def stability(
+    scores: ArrayLike, entropies: ArrayLike, own_scores: ArrayLike, questions: Sequence[str] = (), *, seed: int
+) -> Stability:
+    """Of scores and entropies [t, q], and scores [t] of the model's own answers. Raises ValueError as `similarity`."""
+    result = similarity(scores, seed=seed)
+    return Stability(
+        result,
+        questions,
+        float(np.mean(np.asarray(entropies, dtype=float))),
+        agreement(scores, entropies, seed=seed),
+        spreads(result.by_target, own_scores),
+    )
+
+
+@dataclass(frozen=True)
 class ByQuestion:
     """How much similarity depends on the question.
 
@@ -143,6 +191,8 @@ class ByQuestion:
         Share of such deals that reach `between`.
     dealt
         `between` of one such deal, for a control: it is none.
+    scores, questions
+        [t, q] what it was found from, and [q] names.
     """
 
     between: Estimate
@@ -150,9 +200,15 @@ class ByQuestion:
     excess: Estimate
     p: float
     dealt: Estimate
+    scores: np.ndarray = field(compare=False, repr=False)
+    questions: Sequence[str] = field(compare=False, repr=False)
+
+    def kept(self) -> Kept:
+        plots = {"similarity": lambda ax: similarity(self.scores).plot(ax, self.questions)}
+        return Kept(summary={"between_questions": self.between, "null_95": self.null_95}, plots=plots)
 
 
-def by_question(scores: ArrayLike, *, seed: int, permutations: int = 999) -> ByQuestion:
+def by_question(scores: ArrayLike, questions: Sequence[str] = (), *, seed: int, permutations: int = 999) -> ByQuestion:
     """Of scores [targets, questions]; targets with a missing score are left out.
 
     The variance between questions is the mean, over pairs of different targets, of the covariance of their scores over
@@ -164,8 +220,8 @@ def by_question(scores: ArrayLike, *, seed: int, permutations: int = 999) -> ByQ
     Raises ValueError for fewer than three complete targets, or fewer than two questions.
     """
     whole("permutations", permutations, 99)
-    x = _scores(scores)
-    x = x[np.isfinite(x).all(1)]
+    every = _scores(scores)
+    x = every[np.isfinite(every).all(1)]
     if len(x) < 3 or x.shape[1] < 2:
         raise ValueError(f"{len(x)} targets with all of {x.shape[1]} scores are too few; score at least 3 with 2 each")
     rng = np.random.default_rng([seed, 6])
@@ -179,6 +235,8 @@ def by_question(scores: ArrayLike, *, seed: int, permutations: int = 999) -> ByQ
         excess=replace(found, value=found.value - at, low=found.low - at, high=found.high - at, p=p),
         p=p,
         dealt=_variance(deals[0], seed),
+        scores=every,
+        questions=questions,
     )
 
 
@@ -281,6 +339,10 @@ class Reading:
     excess: Estimate
     chance: float
     beyond_chance: Estimate
+
+    def kept(self) -> Kept:
+        summary = {"right": self.right, "right_of_random": self.random, "chance": self.chance}
+        return Kept(summary=summary, plots={"reading": self.plot})
 
     def plot(self, ax: Axes) -> None:
         """Both shares with their intervals, and chance."""

@@ -1,4 +1,4 @@
-"""Which of two tasks is preferred? Choices between pairs of tasks in both orders, as probabilities or as answers."""
+"""Choices between pairs of tasks in both orders, as probabilities or as answers."""
 
 from __future__ import annotations
 
@@ -77,6 +77,8 @@ class Choices:
         probabilities.
     on_letters
         [m, 2] the probability that the answer begins with one of the two letters at all; None where it was written.
+    texts
+        [n] the tasks in words, where they are known.
     """
 
     asked: Asked
@@ -87,6 +89,7 @@ class Choices:
     p_first: np.ndarray
     outcomes: np.ndarray
     on_letters: np.ndarray | None = None
+    texts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -145,6 +148,7 @@ class Choices:
             kept,
             tasks=tuple(self.tasks[i] for i in left),
             origins=tuple(self.origins[i] for i in left),
+            texts=tuple(self.texts[i] for i in left) if self.texts else (),
             pairs=number[kept.pairs],
         )
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.estimate import Estimate
-from lab.studies.preferences import choices, comparisons, position
+from lab.studies.preferences import pair_choices, position_bias
 from lab.studies.shared.parsing import parse_choices
+from tests.studies.preferences.stored import of_rows
 
 TASKS = tuple("abcdef")
 ORIGINS = ("x", "x", "y", "y", "z", "z")
@@ -20,8 +21,8 @@ def logprobs(p):
 
 
 def exact(pairs, p, **more):
-    asked = choices.Asked("simple_preference", "m", orders=more.pop("orders", "both"))
-    return choices.from_probabilities(asked, TASKS, ORIGINS, pairs, logprobs(p), **more)
+    asked = pair_choices.Asked("simple_preference", "m", orders=more.pop("orders", "both"))
+    return pair_choices.from_probabilities(asked, TASKS, ORIGINS, pairs, logprobs(p), **more)
 
 
 @settings(max_examples=60)
@@ -29,7 +30,7 @@ def exact(pairs, p, **more):
 def test_each_task_is_in_as_many_pairs_and_none_twice(n, data):
     every = n * (n - 1) // 2
     m = data.draw(st.integers(n, every)) if every >= n else every
-    pairs = choices.design(n, m, seed=data.draw(st.integers(0, 99)))
+    pairs = pair_choices.design(n, m, seed=data.draw(st.integers(0, 99)))
     assert len(pairs) == m
     assert len({tuple(sorted(pair)) for pair in pairs.tolist()}) == m
     assert (pairs[:, 0] != pairs[:, 1]).all()
@@ -38,14 +39,14 @@ def test_each_task_is_in_as_many_pairs_and_none_twice(n, data):
 
 
 def test_all_pairs_are_asked_where_no_number_is_given():
-    assert len(choices.design(9, None, seed=0)) == 36
+    assert len(pair_choices.design(9, None, seed=0)) == 36
 
 
 def test_both_orders_make_each_task_as_often_the_first_as_the_second():
     """Row 378: whatever pairs there are."""
-    pairs = choices.design(10, 17, seed=3)
-    found = choices.from_probabilities(
-        choices.Asked("w", "m"), list("abcdefghij"), ["o"] * 10, pairs, logprobs(np.full(34, 0.3))
+    pairs = pair_choices.design(10, 17, seed=3)
+    found = pair_choices.from_probabilities(
+        pair_choices.Asked("w", "m"), list("abcdefghij"), ["o"] * 10, pairs, logprobs(np.full(34, 0.3))
     )
     assert not np.isnan(found.p_first).any()
     first = np.bincount(pairs[:, 0], minlength=10) + np.bincount(pairs[:, 1], minlength=10)
@@ -59,7 +60,7 @@ def test_one_order_is_said_and_puts_every_preference_in_doubt():
     assert np.isnan(found.p_first[:, 1]).all()
     assert found.design == "one order, position not balanced"
     assert "one-order" in found.name
-    assert all("one order" in row["design"] for row in choices.raw_rows(found))
+    assert all("one order" in row["design"] for row in pair_choices.raw_rows(found))
     e = Estimate(0.9, 0.8, 0.95, n=10, method="made")
     assert (found.qualified(e) > 0.5).outcome == "INCONCLUSIVE"
     assert (exact([[0, 1], [2, 3]], [0.7, 0.4, 0.2, 0.1]).qualified(e) > 0.5).outcome == "PASS"
@@ -85,29 +86,29 @@ def test_draws_follow_the_probabilities():
 def test_refusals_and_unclear_answers_are_outcomes_and_no_choice():
     texts = [["A", "B"], ["I will not choose.", "A"], ["Either is fine.", "I cannot do that."], ["B", "B"]]
     answers = [parse_choices(each) for each in texts]
-    found = choices.from_answers(choices.Asked("w", "m"), TASKS, ORIGINS, [[0, 1], [2, 3]], answers)
+    found = pair_choices.from_answers(pair_choices.Asked("w", "m"), TASKS, ORIGINS, [[0, 1], [2, 3]], answers)
     assert found.counts["A"] == 2
     assert found.counts["B"] == 3
     assert sum(found.counts.values()) == 8
     np.testing.assert_array_equal(found.p_first, [[0.5, np.nan], [1.0, 0.0]])
     np.testing.assert_array_equal(found.answers, [[2, 0], [1, 2]])
     assert found.counted.total == 5
-    rows = list(choices.raw_rows(found, answers))
+    rows = list(pair_choices.raw_rows(found, answers))
     assert len(rows) == 8
     assert {row["raw"] for row in rows} == {text for each in texts for text in each}
     assert [(r["first"], r["second"]) for r in rows[:4]] == [("a", "b"), ("a", "b"), ("b", "a"), ("b", "a")]
 
 
 def test_kept_answers_are_read_back_by_question():
-    written = choices.from_answers(
-        choices.Asked("w", "m"), TASKS, ORIGINS, [[0, 1]], [parse_choices(["A", "B"]), parse_choices(["A", "A"])]
+    written = pair_choices.from_answers(
+        pair_choices.Asked("w", "m"), TASKS, ORIGINS, [[0, 1]], [parse_choices(["A", "B"]), parse_choices(["A", "A"])]
     )
-    rows = list(choices.raw_rows(written, [parse_choices(["A", "B"]), parse_choices(["A", "A"])]))
-    assert choices.of_raw(rows) == {("a", "b"): (0.5, 2), ("b", "a"): (1.0, 2)}
-    told = choices.of_raw(list(choices.raw_rows(exact([[0, 1]], [0.25, 0.5]))))
+    rows = list(pair_choices.raw_rows(written, [parse_choices(["A", "B"]), parse_choices(["A", "A"])]))
+    assert pair_choices.of_raw(rows) == {("a", "b"): (0.5, 2), ("b", "a"): (1.0, 2)}
+    told = pair_choices.of_raw(list(pair_choices.raw_rows(exact([[0, 1]], [0.25, 0.5]))))
     assert told == {("a", "b"): (0.25, 0), ("b", "a"): (0.5, 0)}
     with pytest.raises(ValueError, match="no answer to a choice"):
-        choices.of_raw([{"template": "x"}])
+        pair_choices.of_raw([{"template": "x"}])
 
 
 @pytest.mark.parametrize("orders", ["both", "one"])
@@ -115,32 +116,32 @@ def test_kept_draws_are_answers_and_not_probabilities(orders):
     """Of 3,000 a question: their share, rounded as it is kept, would be no whole number of answers."""
     pairs, p = [[0, 1], [2, 3]], [0.9, 0.2, 0.4, 0.7][: 4 if orders == "both" else 2]
     drawn = exact(pairs, p, samples=3000, seed=1, orders=orders)
-    rows = list(choices.raw_rows(drawn))
+    rows = list(pair_choices.raw_rows(drawn))
     assert json.loads(json.dumps(rows)) == rows
-    _, counted, neither = comparisons.of_rows(rows, ids=TASKS)
+    _, counted, neither = of_rows(rows, ids=TASKS)
     assert neither == 0
     for name in ("first", "second", "for_first", "for_second", "answers"):
         np.testing.assert_array_equal(getattr(counted, name), getattr(drawn.counted, name))
     assert counted.total == counted.answers.sum() == 3000 * len(p)
     assert counted.agreement == drawn.counted.agreement
     assert counted.agreement is not None
-    told = choices.of_raw(rows)
+    told = pair_choices.of_raw(rows)
     assert told["a", "b"] == (drawn.p_first[0, 0], 3000)
     assert (("b", "a") in told) == (orders == "both")
-    assert choices.of_raw(rows + rows)["a", "b"] == (drawn.p_first[0, 0], 6000)
+    assert pair_choices.of_raw(rows + rows)["a", "b"] == (drawn.p_first[0, 0], 6000)
 
 
 def test_of_probabilities_nothing_is_counted():
-    rows = list(choices.raw_rows(exact([[0, 1], [2, 3]], [0.7, 0.4, 0.2, 0.1])))
+    rows = list(pair_choices.raw_rows(exact([[0, 1], [2, 3]], [0.7, 0.4, 0.2, 0.1])))
     assert all("answers" not in row for row in rows)
-    _, counted, _ = comparisons.of_rows(rows)
+    _, counted, _ = of_rows(rows)
     assert (counted.total, counted.answers.tolist(), counted.agreement) == (4, [0, 0, 0, 0], None)
 
 
 @pytest.mark.parametrize("bad", [{"p first": 0.5}, {"p first": [0.5]}, {"p first": [0.5, 1], "answers": [3, 4]}])
 def test_a_kept_share_without_its_orders_is_no_comparison(bad):
-    with pytest.raises(ValueError, match="row 0 of the comparisons needs two numbers as 'p first'"):
-        comparisons.of_rows([{"first": "a", "second": "b", **bad}])
+    with pytest.raises(ValueError, match="needs two numbers as 'p first'"):
+        of_rows([{"first": "a", "second": "b", **bad}])
 
 
 def test_without_some_tasks_their_pairs_are_gone_and_the_rest_is_numbered_anew():
@@ -166,7 +167,7 @@ def test_one_unbalanced_order_makes_a_preference_of_position_and_both_orders_do_
         rng = np.random.default_rng(seed)
         n = 60
         mu, refused = rng.normal(size=n), np.arange(n) < n // 3
-        pairs = choices.design(n, 360, seed=seed)
+        pairs = pair_choices.design(n, 360, seed=seed)
         swap = refused[pairs[:, 0]] & ~refused[pairs[:, 1]] & (rng.random(len(pairs)) < 0.8)
         pairs = np.where(swap[:, None], pairs[:, ::-1], pairs)
         gap = mu[pairs[:, 0]] - mu[pairs[:, 1]]
@@ -179,7 +180,7 @@ def test_one_unbalanced_order_makes_a_preference_of_position_and_both_orders_do_
             drawn.T.ravel(), n, l2=np.inf, position=True,
         )  # fmt: skip
         ours.append(refusals.link(both.mu, refused).r.value - refusals.link(mu, refused).r.value)
-        held += position.bias(drawn, seed=0).bias.within(-0.25, 0.25).outcome == "FAIL"
+        held += position_bias.bias(drawn, seed=0).bias.within(-0.25, 0.25).outcome == "FAIL"
     assert np.mean(naive) > 0.15
     assert abs(np.mean(ours)) < 0.03
     assert held == 20

@@ -1,4 +1,4 @@
-"""Does a choice between two depend on which is named first? Content and position, told apart."""
+"""Position and content, told apart: how a choice between two depends on which is named first."""
 
 from __future__ import annotations
 
@@ -559,13 +559,10 @@ class Fit:
         [items] in probits, mean 0.
     intercept
         In probits, positive for the first-named. In doubt where the comparisons are not connected.
-    log_likelihood
-        In nats, of the choices as given.
     """
 
     mu: np.ndarray
     intercept: Estimate
-    log_likelihood: float
 
 
 def fit(pairs: np.ndarray, p_first: np.ndarray, *, items: int, seed: int = 0, level: float = 0.95) -> Fit:
@@ -610,7 +607,7 @@ def fit(pairs: np.ndarray, p_first: np.ndarray, *, items: int, seed: int = 0, le
         f"the comparisons fall into {parts} sets of items that never meet; compare items of different sets"
     )  # fmt: skip
     intercept = Estimate(at, at - half, at + half, len(pairs), "probit, jackknife by pair", level, doubt=doubt)
-    return Fit(best.mu / _PROBIT, intercept, -best.nll)
+    return Fit(best.mu / _PROBIT, intercept)
 
 
 _PENALTY, _BLOCKS = 0.001, 20

@@ -1,4 +1,4 @@
-"""What was asked of an activation oracle, and what did it say each time? results.json: its parts, their ids, its file.
+"""The file results.json of a resampled oracle: its parts and their ids.
 
 `Document` describes it. Every part has an id that is a function of what it is, so that a run is found again whatever
 order it came in.
