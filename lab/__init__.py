@@ -1,7 +1,7 @@
-"""A pytest-native laboratory for research on language models: hypotheses are tests, estimates meet bars.
+"""A pytest-native laboratory for research on language models: a hypothesis is a test, and an estimate meets a bar.
 
-Two halves: the laboratory, which knows no hypothesis, and `studies`, a folder each. Parts import downwards only:
-studies, commands, plugin, views, forecast, record, judging, subjects, data, stats, files, estimate, study.
+`lab.studies` says what is asked. All else runs, judges, keeps and shows it, and knows no study. Imports go downwards
+only: commands, plugin, views, forecast, record, judging, subjects, data, stats, files, estimate.
 """
 
 __version__ = "0.1.0"

@@ -2,48 +2,17 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
+WITH_EXAMPLES = sorted(path for path in (ROOT / "lab").rglob("*.py") if ">>> " in path.read_text())
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "lab.estimate",
-        "lab.judging.rubrics",
-        "lab.subjects.api",
-        *(
-            f"lab.stats.{name}"
-            for name in (
-                "shares",
-                "means",
-                "correlations",
-                "auroc",
-                "bootstrap",
-                "effects",
-                "equivalence",
-                "families",
-                "icc",
-                "independent",
-                "seeds",
-                "scale_use",
-                "consistency",
-            )
-        ),
-        "lab.views.log",
-        "lab.views.cards",
-        "lab.studies.activations.activation_compare",
-        "lab.studies.activations.divergence",
-        "lab.stats.health",
-        "lab.judging.judges",
-        "lab.judging.offline",
-        "lab.studies.shared.parsing",
-        "lab.studies.preferences.regularisation",
-        "lab.studies.activations.similarity",
-        "lab.judging.refusals",
-    ],
-)
-def test_examples_print_what_they_say(name):
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_examples_print_what_they_say(path):
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0
     assert found.failed == 0

@@ -1,1 +1,1 @@
-"""Commands of `lab` that belong to no study, a module each: what a person calls beside pytest."""
+"""The laboratory's own commands of `lab`, one module each with a `main(arguments)`; studies register theirs."""

@@ -1,12 +1,10 @@
-"""Which data does an experiment speak of? Loaders that read the hub's, a study's and anybody's own files alike.
+"""Data sets by name or by file, as rows with a revision; knows formats and where files lie, and no model.
 
-May know formats and where files are; may not know a model. `load(name)` gives rows:
-
-    load("STUDY/hellaswag")         # comes with the study of that name
-    load("hellaswag")               # the real one, from the Hugging Face hub, at a pinned revision
-    load("hellaswag@mine.jsonl")    # a file of one's own in the same schema
-    load("mmlu:anatomy")            # a part of it
-    load("alpaca+math")             # one pool of the tasks of both
+load("STUDY/hellaswag")         # comes with the study of that name
+load("hellaswag")               # the real one, from the Hugging Face hub, at a pinned revision
+load("hellaswag@mine.jsonl")    # a file of one's own in the same schema
+load("mmlu:anatomy")            # a part of it
+load("alpaca+math")             # one pool of the tasks of both
 """
 
 from lab.data.errors import DataError

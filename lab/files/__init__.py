@@ -1,1 +1,1 @@
-"""How files are found, read, digested and written whole, and how the hub is asked; what they hold is not known here."""
+"""Files: finding, reading, digesting and writing them whole, and asking the hub; imports no other part of `lab`."""

@@ -1,4 +1,4 @@
-"""The pytest side of the laboratory: options, knobs, fixtures, verdicts, tables, Allure. One concern a file.
+"""The pytest side: options, knobs, fixtures, verdicts, gates. No other room imports pytest, but fixtures of studies do.
 
 Hooks stand in `lifecycle` alone, which calls the steps of the other files in order.
 

@@ -1,4 +1,1 @@
-"""Estimates from data: intervals, effect sizes, families, reliability.
-
-Arrays in, `Estimate`s out; no models, no files, no pytest.
-"""
+"""Estimates from data: arrays in, `Estimate`s out; no models, no files and no pytest."""

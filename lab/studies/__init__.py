@@ -1,4 +1,4 @@
-"""The studies: what is asked of models, of which material, by which method. Only entry points name them.
+"""The studies, a folder each: what is asked of models, and how it is measured. No other part imports from here.
 
-The laboratory imports nothing from here, and studies import each other through `lab.studies.shared` alone.
+Entry points name them, and they import each other through `lab.studies.shared` alone.
 """

@@ -1,1 +1,1 @@
-"""Reads the journal and renders it. Nothing here loads a model; every output can be made again from the journal."""
+"""What is rendered from the journal: cards, figures, pages, Allure. Loads no model; all of it can be made again."""

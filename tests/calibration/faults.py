@@ -11,23 +11,23 @@ class Fault(NamedTuple):
     test: str
 
 
-_STATS, _METHODS = "tests/stats/test_", "tests/methods/test_"
+_STATS, _ACTIVATIONS = "tests/stats/test_", "tests/studies/activations/test_"
 FAULTS = (
     Fault(
         "D2", "a patching score that is 1 where the patch does nothing",
-        f"{_METHODS}patching.py::test_the_score_of_the_original_is_upside_down",
+        f"{_ACTIVATIONS}patching.py::test_the_score_of_the_original_is_upside_down",
     ),
     Fault(
         "D6", "accuracy above 0.55 on a base rate of 25 %, which noise has",
-        f"{_METHODS}probing.py::test_noise_features_never_pass",
+        f"{_ACTIVATIONS}probing.py::test_noise_features_never_pass",
     ),
     Fault(
         "D7", "a patch that zeroes the prompt counts as an effect",
-        f"{_METHODS}patching.py::test_the_identity_control_catches_a_patch_that_zeroes_the_prompt",
+        f"{_ACTIVATIONS}patching.py::test_the_identity_control_catches_a_patch_that_zeroes_the_prompt",
     ),
     Fault(
         "D8", "one shared number, as a text's length, makes two models alike",
-        f"{_METHODS}similarity.py::test_the_null_does_not_see_a_shared_length_and_covariates_do",
+        f"{_ACTIVATIONS}similarity.py::test_the_null_does_not_see_a_shared_length_and_covariates_do",
     ),
     Fault(
         "D9", "an 850 that was read as a rating makes the divergence exceed ln K",
@@ -39,19 +39,19 @@ FAULTS = (
     ),
     Fault(
         "D14", "CCS normalised by test statistics, with the better of two signs",
-        f"{_METHODS}unsupervised.py::test_test_statistics_and_the_better_sign_flatter_noise",
+        f"{_ACTIVATIONS}unsupervised.py::test_test_statistics_and_the_better_sign_flatter_noise",
     ),
     Fault(
         "D16", "biased CKA of unrelated activations is .81",
-        f"{_METHODS}similarity_measures.py::test_biased_cka_of_unrelated_activations_is_high_and_does_not_pass",
+        f"{_ACTIVATIONS}similarity_measures.py::test_biased_cka_of_unrelated_activations_is_high_and_does_not_pass",
     ),
     Fault(
         "D16", "the best of many pairs of layers is high by chance",
-        f"{_METHODS}layers.py::test_the_best_of_144_unrelated_pairs_is_high_and_does_not_pass",
+        f"{_ACTIVATIONS}layers.py::test_the_best_of_144_unrelated_pairs_is_high_and_does_not_pass",
     ),
     Fault(
         "unit", "a claim about models in general, tested over items",
-        f"{_METHODS}rating.py::test_a_claim_about_models_in_general_needs_models_as_its_units",
+        "tests/studies/ratings/test_rating.py::test_a_claim_about_models_in_general_needs_models_as_its_units",
     ),
     Fault(
         "collider", "a correlation over tasks that were dropped by both seeds",
@@ -83,23 +83,23 @@ FAULTS = (
     ),
     Fault(
         "massive", "one massive dimension drives CKA of unrelated activations to 1",
-        f"{_METHODS}similarity_measures.py::test_one_massive_dimension_is_found_and_named",
+        f"{_ACTIVATIONS}similarity_measures.py::test_one_massive_dimension_is_found_and_named",
     ),
     Fault(
         "graph", "comparisons of items that never meet are put on one scale",
-        f"{_METHODS}position.py::test_items_that_never_meet_decide_nothing",
+        "tests/studies/preferences/test_position.py::test_items_that_never_meet_decide_nothing",
     ),
     Fault(
         "ties", "the order in which tied confidences are stored moves the curve",
-        f"{_METHODS}abstention.py::test_the_order_in_which_ties_are_stored_does_not_matter",
+        f"{_ACTIVATIONS}abstention.py::test_the_order_in_which_ties_are_stored_does_not_matter",
     ),
     Fault(
         "fit", "a fit that did not converge",
-        f"{_METHODS}probing.py::test_a_fit_that_does_not_converge_decides_nothing",
+        f"{_ACTIVATIONS}probing.py::test_a_fit_that_does_not_converge_decides_nothing",
     ),
     Fault(
         "threads", "a probe takes a hundred times as long beside another process",
-        f"{_METHODS}probing.py::test_blas_has_one_thread_during_a_fit",
+        f"{_ACTIVATIONS}probing.py::test_blas_has_one_thread_during_a_fit",
     ),
     Fault(
         "names", "pingouin renamed its rows, and results became NaN in silence",

@@ -18,7 +18,7 @@ NEEDS = {
     r"nvidia-smi|CUDA_VISIBLE_DEVICES|make gpu": "GPUs",
     r"docker|podman|sbatch|squeue|scancel|srun": "a container engine or a cluster",
     r"vllm serve": "vLLM and a GPU",
-    r"python -m lab\.data hellaswag": "a network",
+    r"lab data hellaswag": "a network",
     r"make (hypotheses|plan|test|report|docs|bench|lint|truths|kills|calibration)": "minutes; each is one command of those that are run",
 }
 """What stands in the way of running a command here."""
@@ -33,8 +33,8 @@ LIKE = {
     r"lab submit": "tests/commands/test_submit.py::test_three_jobs_of_which_one_is_killed_and_one_preempted_say_what_one_machine_says",
     r"lab compare": "tests/commands/test_compare.py::test_verdicts_estimates_and_settings_are_told",
     r"lab vectors": "tests/studies/ratings/test_vectors.py::test_the_command_shows_lengths_and_normalises",
-    r"python -m lab\.data": "tests/data/test_hub.py::test_after_refusals_the_rows_are_there_and_then_need_no_hub",
-    r"python -m lab\.organisms": "tests/studies/clinic/test_organisms.py::test_the_command_checks_and_refuses",
+    r"lab data": "tests/data/test_hub.py::test_after_refusals_the_rows_are_there_and_then_need_no_hub",
+    r"lab organisms": "tests/studies/clinic/test_organisms.py::test_the_command_checks_and_refuses",
     r"lab report page": "tests/docs/test_tutorial.py::test_the_tutorial_comes_to_what_it_says",
     r"lab report html": "tests/views/test_html.py::test_without_node_the_page_takes_its_place_and_it_is_said",
     r"lab report allure": "tests/views/test_allure.py::test_a_folder_that_holds_something_else_is_left_alone",
@@ -45,7 +45,7 @@ LIKE = {
     r"lab report preferences": "tests/studies/preferences/test_pages.py::test_position_content_and_utilities_share_their_questions_and_find_what_is_planted",
     r"lab report ratings": "tests/studies/ratings/test_pages_ratings_told.py::test_ratings_follow_what_the_rater_is_told",
     r"lab report changes": "tests/studies/ratings/test_pages_ratings_told.py::test_affective_prompts_alone_move_ratings",
-    r"lab report --direction": "tests/studies/plan003/test_directions.py::test_a_direction_has_its_own_tables_beside_those_of_all",
+    r"lab report direction": "tests/studies/plan003/test_directions.py::test_a_direction_has_its_own_tables_beside_those_of_all",
     r"lab report --run": "tests/views/test_tables.py::test_an_earlier_run_can_be_named",
     r"lab report( statistics)?": "tests/views/test_tables.py::test_statistics_go_to_one_file_and_nothing_else_does",
 }

@@ -69,7 +69,7 @@ def weighted_correlation(
         >>> rng = np.random.default_rng(0)
         >>> x = rng.normal(size=40)
         >>> weighted_correlation(x, x + rng.normal(size=40), np.ones(40), np.ones(40)).value.__round__(3)
-        0.679
+        0.556
     """
     a, b, sa, sb = (np.asarray(each, dtype=float) for each in (x, y, sigma_x, sigma_y))
     if not a.shape == b.shape == sa.shape == sb.shape or a.ndim != 1 or a.size < 4:
