@@ -1,4 +1,4 @@
-"""What the run found: one table in the terminal, and the files of `lab.record.tables`. On the controller."""
+"""What the run found: one table in the terminal, and the files of `lab.views.tables`. On the controller."""
 
 from __future__ import annotations
 
