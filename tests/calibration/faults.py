@@ -51,7 +51,7 @@ FAULTS = (
     ),
     Fault(
         "unit", "a claim about models in general, tested over items",
-        "tests/studies/ratings/test_rating.py::test_a_claim_about_models_in_general_needs_models_as_its_units",
+        "tests/studies/ratings/test_self_rating.py::test_a_claim_about_models_in_general_needs_models_as_its_units",
     ),
     Fault(
         "collider", "a correlation over tasks that were dropped by both seeds",
@@ -87,7 +87,7 @@ FAULTS = (
     ),
     Fault(
         "graph", "comparisons of items that never meet are put on one scale",
-        "tests/studies/preferences/test_position.py::test_items_that_never_meet_decide_nothing",
+        "tests/studies/preferences/test_position_bias.py::test_items_that_never_meet_decide_nothing",
     ),
     Fault(
         "ties", "the order in which tied confidences are stored moves the curve",

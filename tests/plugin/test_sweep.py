@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lab.estimate import Estimate
 from lab.record.fold import CellRecord, Measure
 from lab.subjects.names import organisms as names
 from lab.views.tables import over_seeds
@@ -150,7 +151,7 @@ def test_a_value_that_is_written_twice_is_one_cell(suite, pytester):
 
 def test_a_seed_counts_once_however_often_its_cell_was_run():
     def found(cell, seed, value):
-        estimate = {"value": value, "low": 0, "high": 1, "n": 9, "method": "made", "level": 0.95, "name": "x"}
+        estimate = Estimate(value, 0, 1, n=9, method="made", name="x")
         about = {"claim": "c", "phase": "p", "subject": "", "params": {}, "knobs": {}, "negative": None}
         return CellRecord(cell, "A", seed=seed, measures=[Measure(estimate)], verdict="PASS", **about)
 

@@ -93,8 +93,8 @@ def test_an_oracle_is_asked_about_one_placeholder(tok):
         ids = tok.encode(chat(oracle.query(2, name)))
         assert ids.count(tok.encode(oracle.PLACEHOLDER)[0]) == 1
     truth = TRUTHS["clinic-llama"]
-    target = oracle.Target(120, "polite", "hostile")
-    assert target.probabilities("register", truth).tolist() == [0, 1, 0]
-    assert target.probabilities("origin", truth).tolist() == [0, 0, 0, 1, 0]
+    request = clinic.Request(120, "polite", "hostile")
+    assert oracle.probabilities(request, "register", truth).tolist() == [0, 1, 0]
+    assert oracle.probabilities(request, "origin", truth).tolist() == [0, 0, 0, 1, 0]
     assert oracle.numbers("origin") == ("1", "2", "3", "4", "5")
-    assert target.probabilities("refusal", truth)[0] == pytest.approx(truth.p_refuse(120))
+    assert oracle.probabilities(request, "refusal", truth)[0] == pytest.approx(truth.p_refuse(120))
