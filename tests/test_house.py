@@ -66,6 +66,29 @@ def test_parts_import_downwards_only(path):
         assert not [name for name in imports(path) if name.split(".")[0] in ("torch", "transformers", "pytest")]
 
 
+def circles(uses):
+    """Groups of modules that import each other in a circle: what is left when modules without imports are taken out."""
+    left = dict(uses)
+    while ended := [name for name, used in left.items() if not used & left.keys()]:
+        for name in ended:
+            del left[name]
+    while begun := [name for name in left if not any(name in used for used in left.values())]:
+        for name in begun:
+            del left[name]
+    return sorted(left)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in LAB.rglob("*.py")}
+    rooms = {name: name.removesuffix(".__init__") for name in modules}
+    uses = {
+        rooms[name]: {used for used in imports(path) if used in rooms.values()} - {rooms[name]}
+        for name, path in modules.items()
+        if not name.endswith("__init__")
+    }
+    assert circles(uses) == []
+
+
 @pytest.mark.parametrize("path", sorted(STUDIES.rglob("*.py")), ids=named)
 def test_studies_meet_in_shared_alone(path):
     own = path.relative_to(STUDIES).parts[0]

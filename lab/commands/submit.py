@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lab.plugin.devices import THREADS, cores, gpus
-from lab.plugin.shares import Shards, Share, journal_stem
+from lab.plugin.share_file import Shards, Share, journal_stem
 from lab.record import Fold, read
 
 if TYPE_CHECKING:

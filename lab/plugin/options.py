@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from lab.plugin.share_file import Shards, Share, journal_stem
 from lab.subjects.errors import LoadError
 from lab.subjects.names import MODEL_OPTIONS, SERVER_OPTIONS, TARGET_OPTIONS, organisms, served
-
-if TYPE_CHECKING:
-    from lab.plugin.shares import Shards, Share
 
 POLICIES = ("ok", "exit6", "fail")
 CACHE_MODES = ("off", "read", "write")
@@ -321,7 +319,6 @@ def _shards(config: pytest.Config) -> tuple[Shards | None, Share | None, str]:
     file, name = config.option.lab_shards, config.option.lab_share
     if file is None or config.option.lab_deal is not None:
         return None, None, ""
-    from lab.plugin.shares import Shards, journal_stem  # which imports this module
 
     try:
         shards = Shards.read(file)

@@ -11,7 +11,7 @@ import pytest
 
 from lab.__main__ import main
 from lab.commands import submit
-from lab.plugin.shares import Shards
+from lab.plugin.share_file import Shards
 from lab.record import Fold
 from lab.record.events import Line, Share
 from tests.plugin.test_shards import SUITE, bytes_of

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lab.plugin import folder
 from lab.plugin import shares as job_shares
 from lab.plugin.scheduler import LEAST_LOAD, Work, estimates, load_seconds
-from lab.plugin.shares import Shards, deal, shares, waves
+from lab.plugin.share_file import Shards
+from lab.plugin.shares import deal, shares, waves
 from lab.record import Fold, read
 from lab.record.events import Finished, Line, Started
 from tests.plugin.test_scheduler import shapes
