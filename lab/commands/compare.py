@@ -58,6 +58,7 @@ def _run(name: str, results: Path) -> tuple[list[CellRecord], dict[str, Any]]:
 def _text(found: Sequence[Change], around: Pairs, first: str, second: str) -> str:
     """Markdown."""
     from lab.views.changes import INDEPENDENT
+    from lab.views.text import markdown_table
 
     both = [one for one in found if one.first and one.second]
     turned = [one for one in both if one.verdicts[0] != one.verdicts[1]]
@@ -68,8 +69,7 @@ def _text(found: Sequence[Change], around: Pairs, first: str, second: str) -> st
     rows = [[one.cell, *_row(one, moved)] for one in both for moved in one.moved]
     if rows:
         head = ["cell", "estimate", "first", "second", "second - first", "verdict"]
-        table = [head, ["---"] * len(head), *rows]
-        lines += ["", "## Estimates", "", *(f"| {' | '.join(row)} |" for row in table)]
+        lines += ["", "## Estimates", "", *markdown_table(head, rows)]
         apart = any(moved.difference is not None for one in both for moved in one.moved)
         lines += ["", INDEPENDENT] if apart else []
     told = [f"{one.cell}: {_pairs(one.settings)}" for one in both if one.settings]

@@ -23,6 +23,7 @@ from lab.record import Fold, read
 from lab.record.fold import CellRecord
 from lab.record.journal import runs
 from lab.study import named, studies
+from lab.views.text import markdown_table
 
 CARD, RESULTS, CONFIG_JSON, CONFIG_YAML = "EXPERIMENT.md", "results.json", "config.json", "config.yaml"
 FAILED = "_FAILED"
@@ -192,7 +193,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     head = list(rows[0])
     body = [[_shown(row.get(name)) for name in head] for row in rows]
-    return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *body]]
+    return markdown_table(head, body)
 
 
 def _shown(value: Any) -> str:

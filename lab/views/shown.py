@@ -27,6 +27,7 @@ from lab.record.fold import KNOWN, NOT_REFUTED, CellRecord, estimates
 from lab.study import studies
 from lab.views.cards import as_yaml
 from lab.views.tables import entry
+from lab.views.text import markdown_table, p_value
 
 STATUS = {
     "PASS": "passed",
@@ -184,8 +185,7 @@ def numbers(record: CellRecord) -> list[list[str]]:
     for name, e in estimates(record).items():
         bar, verdict, p = claims.get(name, ("", "reported", e.p))
         interval = e.interval if e.level == 0.95 else f"{e.interval} ({100 * e.level:g} %)"
-        told = "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-        rows.append([name, e.shown, interval, bar, verdict, told, str(e.n), e.method])
+        rows.append([name, e.shown, interval, bar, verdict, p_value(p), str(e.n), e.method])
     return rows
 
 
@@ -204,8 +204,8 @@ def _description(record: CellRecord, gone: list[str]) -> str:
     if record.registration:
         lines.append(f"**Registration**: {record.registration}")
     lines.append(f"**Speaks of**: {record.population}")
-    table = [list(NUMBERS), ["---"] * len(NUMBERS), *numbers(record)]
-    lines.append("\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in table))
+    rows = [[cell.replace("|", "/") for cell in row] for row in numbers(record)]
+    lines.append("\n".join(markdown_table(NUMBERS, rows)))
     controls = [f"- {c['outcome']}: {c['name']} ({c['reason']})" for c in record.controls] or ["- none"]
     lines += ["**Controls**", "\n".join(controls)]
     lines += [f"**Note**: {text}" for text in record.notes]

@@ -20,6 +20,7 @@ from lab.record.fold import NOT_RUN, CellRecord, Measure, called, estimates, exp
 from lab.stats.effect_sizes import effect_size
 from lab.study import compared as tables_of_rows
 from lab.study import merged, studies
+from lab.views.text import markdown_table, p_value
 
 _RUN = ("run", "command", "started", "seconds", "replayed", "effort", "rows", "notes")
 """What a cell's own files hold beside its entry: it differs between equal runs, or is long."""
@@ -48,7 +49,7 @@ def summary_table(cells: list[CellRecord]) -> str:
     reported beside them, which was held against no bar."""
     head = ["Experiment", "Metric", "Value", "95% CI", "p-value", "Bar", "Verdict"]
     locked = any(cell.registration for cell in cells)
-    rows = [head + ["Registration"] * locked, ["---"] * (len(head) + locked)]
+    rows: list[list[str]] = []
     for cell in cells:
         measures: list[Measure | None] = [*cell.measures] or [None]
         told = [_row(cell, measure) for measure in measures] + _reported(cell)
@@ -56,7 +57,7 @@ def summary_table(cells: list[CellRecord]) -> str:
     rows += [row + [""] * locked for row in _not_run(cells)]
     together = [*map(_seeds_row, over_seeds(cells)), *map(_family_row, families(cells))]
     rows += [row + [""] * locked for row in together]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return "".join(f"{line}\n" for line in markdown_table(head + ["Registration"] * locked, rows))
 
 
 def _not_run(cells: list[CellRecord]) -> list[list[str]]:
@@ -181,12 +182,7 @@ def _family(members: list[tuple[CellRecord, Measure, dict[str, Any]]]) -> Family
 
 def _family_row(family: Family) -> list[str]:
     name = f"{family.experiment}: {len(family.outcomes)} cells together (Holm)"
-    p = "" if family.p is None else _p(family.p)
-    return [name, family.measure, "", "", p, family.bar, family.shown]
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return [name, family.measure, "", "", p_value(family.p), family.bar, family.shown]
 
 
 def _row(cell: CellRecord, measure: Measure | None) -> list[str]:
@@ -203,7 +199,7 @@ def _reported(cell: CellRecord) -> list[list[str]]:
 
 def _told(e: Estimate, p: float | None) -> list[str]:
     level = "" if e.level == 0.95 else f" ({100 * e.level:g} %)"
-    return [e.name, e.shown, e.interval + level, "" if p is None else _p(p)]
+    return [e.name, e.shown, e.interval + level, p_value(p)]
 
 
 def entry(cell: CellRecord) -> dict[str, Any]:
@@ -257,7 +253,7 @@ def experiment_files(cells: list[CellRecord]) -> dict[str, str]:
         summary += [f"- Note: {text}" for text in cell.notes]
         for rows in filter(None, map(cell.rows.get, tables_of_rows())):
             head, *body = compared(rows)
-            summary += ["", *(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body))]
+            summary += ["", *markdown_table(head, body)]
         output += ["", f"{cell.started} {cell.cell}"]
         output += [f"  control {c['outcome']}: {c['name']}: {c['reason']}" for c in cell.controls]
         output += [f"  {claim['outcome']}: {claim['reason']}" for m in cell.measures for claim in m.claims]

@@ -15,6 +15,7 @@ import numpy as np
 from lab.record import store
 from lab.studies.activations import activation_compare
 from lab.views.cards import RESULTS
+from lab.views.text import markdown_table
 
 Means = dict[int, np.ndarray]
 
@@ -89,9 +90,8 @@ def models_of(place: Path) -> list[str]:
 
 def _shown(one: activation_compare.Comparison) -> str:
     """A Markdown table of one pair, and its layers from the most diverging one down."""
-    rows = [["layer", "cosine", "L2", "relative L2"], ["---"] * 4]
     numbers = ("cosine", "l2", "relative l2")
-    rows += [[str(row["layer"]), *(f"{row[name]:.6g}" for name in numbers)] for row in one.rows()]
+    rows = [[str(row["layer"]), *(f"{row[name]:.6g}" for name in numbers)] for row in one.rows()]
     order = [str(one.layers[i]) for i in np.argsort(one.cosine, kind="stable")]
-    lines = [f"# {one.first} / {one.second}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+    lines = [f"# {one.first} / {one.second}", "", *markdown_table(["layer", "cosine", "L2", "relative L2"], rows)]
     return "\n".join([*lines, "", f"Most diverging first (1 - cosine): {', '.join(order)}"])
