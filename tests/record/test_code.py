@@ -58,6 +58,50 @@ def test_a_change_elsewhere_does_not(project):
     assert seen(project) == before
 
 
+STUDY = """
+from lab.study import Study
+STUDY = Study(name="coins", plugins=("coins.fixtures",))
+"""
+
+
+@pytest.fixture
+def installed(tmp_path_factory, monkeypatch):
+    """A study in a folder of packages, of which the module `methods` is imported late, and `drawing` never."""
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "coins").mkdir()
+    for name, text in {
+        "__init__": STUDY,
+        "fixtures": "def f():\n    from coins import methods\n",
+        "methods": "x = 1\n",
+        "drawing": "",
+    }.items():
+        (folder / "coins" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    coins = importlib.import_module("coins")
+    monkeypatch.setattr(code, "studies", lambda: (coins.STUDY,))
+    yield folder / "coins"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "coins"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(("file", "counts"), [("fixtures", True), ("methods", True), ("drawing", False)])
+def test_an_installed_study_counts_as_far_as_an_experiment_imports_it(installed, project, file, counts):
+    def seen():
+        code._sources.cache_clear()
+        return code.fingerprint(("pack.test_one", "coins.fixtures"), project)
+
+    before = seen()
+    (installed / f"{file}.py").write_text((installed / f"{file}.py").read_text() + "# changed\n")
+    assert (seen() != before) == counts
+
+
+def test_of_the_library_only_what_determines_results_counts():
+    paths, _ = code._sources(("lab.studies.ratings.concept_fixture",), Path(lab.__file__).parents[1])
+    counted = {path.relative_to(code.LAB).as_posix() for path in paths}
+    assert {"studies/ratings/concepts.py", "studies/shared/asking.py", "studies/shared/parsing.py"} <= counted
+    assert not [name for name in counted if "/reports/" in name or not name.startswith("studies/")]
+
+
 def test_other_versions_of_what_computes_change_it(project, monkeypatch):
     before = seen(project)
     monkeypatch.setattr(code, "versions", lambda: {"numpy": "0.0"})
