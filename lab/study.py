@@ -60,6 +60,8 @@ class Study:
         they are made.
     on_request
         Those of `parts` that `lab report` makes only when they are named.
+    untimed
+        Those of `parts` whose time is not put down, as one that tells how long the others took.
     reports
         Commands of `lab report NAME` with options of their own, by name.
     readers
@@ -82,6 +84,7 @@ class Study:
     commands: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     on_request: tuple[str, ...] = ()
+    untimed: tuple[str, ...] = ()
     reports: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, str] = field(default_factory=dict)
     headlines: Mapping[str, Headline] = field(default_factory=dict)

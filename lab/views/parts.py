@@ -14,7 +14,7 @@ from lab.views import work
 from lab.views.record import Record
 from lab.views.tables import write_tables
 
-TABLES, PROGRESS = "tables", "progress"
+TABLES = "tables"
 Made = tuple[list[Path], list[str]]
 """The files that were written, and a line for each thing that is missing."""
 
@@ -28,10 +28,6 @@ class Places:
     @property
     def figures(self) -> Path:
         return self.output / "figures"
-
-    @property
-    def paper(self) -> Path:
-        return self.output / "paper"
 
 
 def tables(record: Record, places: Places) -> Made:
@@ -52,11 +48,12 @@ def by_default() -> list[str]:
 def make(record: Record, output: Path, chosen: Sequence[str]) -> None:
     """Makes these parts and names their files, and what is missing, on the standard error stream."""
     made: dict[str, Any] = merged("parts")
+    untimed = {name for study in studies() for name in study.untimed}
     for name in chosen:
         function: Callable[[Record, Places], Made] = tables if name == TABLES else named(made[name])
         begun = time.monotonic()
         written, missing = function(record, Places(output))
-        if written and name != PROGRESS:  # which tells of the others
+        if written and name not in untimed:
             work.log(output, name, written, time.monotonic() - begun)
         for path in written:
             print(path, file=sys.stderr)

@@ -40,8 +40,8 @@ def log(output: Path, part: str, written: Iterable[Path], seconds: float) -> Non
     write_whole(output / FILE, before + json.dumps(asdict(done)).encode() + b"\n")
 
 
-def read(output: Path) -> list[Work]:
-    """What was put down, of single directions too, oldest first."""
-    files = [output / FILE, *output.glob(f"phase_3*/{FILE}")]
+def read(output: Path, within: str = "") -> list[Work]:
+    """What was put down, oldest first; also in the folders in `output` that a pattern `within` names, as "phase_*"."""
+    files = [output / FILE, *(output.glob(f"{within}/{FILE}") if within else ())]
     lines = [line for path in files if path.is_file() for line in path.read_text(encoding="utf-8").splitlines()]
     return sorted((Work(**json.loads(line)) for line in lines), key=lambda work: work.time)

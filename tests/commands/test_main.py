@@ -41,7 +41,6 @@ def test_an_unknown_command_is_one_line(capsys):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("reports", "lab report"),
         ("lab.organisms", "lab organisms"),
         ("lab.data", "lab data"),
         ("lab.subjects describe", "lab describe"),
@@ -51,3 +50,17 @@ def test_an_old_command_answers_with_the_new_one(old, new):
     done = subprocess.run([sys.executable, "-m", *old.split()], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0
     assert done.stderr == f"`python -m {old}` is now `{new}`; what followed it is the same\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("tables", "lab report tables"),
+        ("", "lab report"),
+        ("tables --direction A --results r", "lab report direction A tables --results r"),
+    ],
+)
+def test_the_old_command_of_reports_answers_with_the_whole_new_one(old, new):
+    done = subprocess.run([sys.executable, "-m", "reports", *old.split()], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr == f"`python -m reports` is now `lab report`: {new}\n"

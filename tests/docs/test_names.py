@@ -23,6 +23,7 @@ TEXTS = [
     *sorted(ROOT.glob("benchmarks/*.md")),
     *sorted(ROOT.glob("hypotheses/**/*.md")),
     *sorted(ROOT.glob("lab/**/*.md")),
+    *sorted(ROOT.glob("reports/templates/*.md")),
 ]
 MODULES = [path for folder in FOLDERS.split("|") for path in sorted((ROOT / folder).rglob("*.py"))]
 GONE = {"reports/__main__.py", "lab/data/__main__.py", "lab/organisms.py", "lab/subjects/__main__.py"}

@@ -19,7 +19,6 @@ from lab.views.cards import safe_name
 
 SCHEMA = schema_of(cards.Results)
 SCHEMA["properties"]["prompt_strategy"] = {"type": ["string", "null"]}  # registered by a study
-SCHEMA["required"].append("prompt_strategy")
 SUITE = """
 import os, pathlib
 import pytest

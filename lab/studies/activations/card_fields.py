@@ -14,7 +14,8 @@ def fields(knobs: Mapping[str, Any]) -> Fields:
     names = [one["name"] for one in compared]
     first, second = (names[:1], names[1:2]) if names else ([_text(knobs, "prompt")], [_text(knobs, "dataset")])
     folder = [*first, _text(knobs, "output_format"), *second]
-    return Fields(summary(knobs), compared, folder, {"prompt_strategy": knobs.get("prompt")})
+    asked = {"prompt_strategy": knobs["prompt"]} if "prompt" in knobs else {}
+    return Fields(summary(knobs), compared, folder, asked)
 
 
 def _text(knobs: Mapping[str, Any], name: str) -> str:

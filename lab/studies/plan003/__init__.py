@@ -21,6 +21,7 @@ STUDY = Study(
         "paper": "lab.studies.plan003.parts:paper",
         "progress": "lab.studies.plan003.parts:status",
     },
+    untimed=("progress",),
     reports={"direction": "lab.studies.plan003.parts:direction", "pivot": "lab.studies.plan003.parts:pivot_command"},
     critical=("pre-mortems",),
     headlines=HEADLINES,

@@ -19,9 +19,16 @@ from lab.views.parts import Made, Places
 from lab.views.record import Missing, Record, load
 from lab.views.tables import summary_table
 
+PHASES_3 = "phase_3*"
+"""The folders of single directions, in the results folder."""
+
+
+def _paper(places: Places) -> Path:
+    return places.output / "paper"
+
 
 def figures(record: Record, places: Places) -> Made:
-    return write_figures(record, places.figures, places.paper / "figures")
+    return write_figures(record, places.figures, _paper(places) / "figures")
 
 
 def negative(record: Record, places: Places) -> Made:
@@ -30,14 +37,14 @@ def negative(record: Record, places: Places) -> Made:
 
 def paper(record: Record, places: Places) -> Made:
     try:
-        return write_paper(record, places.paper)
+        return write_paper(record, _paper(places))
     except Missing as why:
-        clear(places.paper)
+        clear(_paper(places))
         return [], [str(why)]
 
 
 def status(record: Record, places: Places) -> Made:
-    told = progress(record, places.figures, places.paper, work.read(places.output))
+    told = progress(record, places.figures, _paper(places), work.read(places.output, PHASES_3))
     return [write_whole(places.output / "progress.md", told.encode())], []
 
 
