@@ -1,4 +1,4 @@
-"""What does a measured number say about a claim? Estimate, Bar, Verdict.
+"""Estimates, the bars they are compared with, and the verdicts on claims: Estimate, Bar, Verdict.
 
     >>> auroc = Estimate(0.61, 0.57, 0.65, n=600, method="DeLong", name="AUROC")
     >>> print(auroc > 0.55)

@@ -1,4 +1,4 @@
-"""What can be wrong with data? One line: which file and line, what was found, what to do."""
+"""The error raised for bad data. Its text is one line: which file and line, what was found, what to do."""
 
 
 class DataError(ValueError):

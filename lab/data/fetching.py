@@ -1,4 +1,4 @@
-"""How does a data set come from the Hugging Face hub? Its one file, at one commit, kept for offline use."""
+"""Download of a data set from the Hugging Face hub: its one file, at one commit, kept for offline use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a file? Records of JSON lines, JSON, tables, Parquet or plain text, each with its place."""
+"""Reader of data files: records of JSON lines, JSON, tables, Parquet or plain text, each with its place."""
 
 from __future__ import annotations
 

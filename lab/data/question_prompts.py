@@ -1,4 +1,4 @@
-"""How are questions of fact put? Multiple choice with letters, claims that are true or false, and reports."""
+"""Prompts for questions of fact: multiple choice with letters, claims that are true or false, and reports."""
 
 from __future__ import annotations
 

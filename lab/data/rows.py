@@ -1,4 +1,4 @@
-"""What does a data set look like to an experiment? Columns of equal length, from which a seeded part is drawn."""
+"""Data sets as experiments see them: columns of equal length, from which a seeded part is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does each kind of data set name its fields? One reader a schema, for the hub's rows and for a file's alike."""
+"""Schemas of data sets: for each kind one reader of its fields, for the hub's rows and for a file's alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a data set come from? A name, its files or its place on the hub, and what it held when it was read."""
+"""Data sets by name, from studies, files or the hub, with a fingerprint of what was read."""
 
 from __future__ import annotations
 

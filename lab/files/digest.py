@@ -1,4 +1,4 @@
-"""Are two values the same? A digest of what a value holds: texts, numbers, arrays, tables and records of them."""
+"""Digests by which equal values are recognised: of texts, numbers, arrays, tables and records of them."""
 
 from __future__ import annotations
 

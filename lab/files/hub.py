@@ -1,4 +1,4 @@
-"""How is the Hugging Face hub asked? With patience while it limits requests, fails or is silent; then one line.
+"""Requests to the Hugging Face hub, retried while it limits requests, fails or is silent; then a one-line error.
 
 HF_HOME says where its files are kept, HF_HUB_OFFLINE=1 that nothing is to be fetched, HF_TOKEN who asks; no other token
 is used, and it is written nowhere.

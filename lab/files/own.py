@@ -1,4 +1,4 @@
-"""What stands in a file of one's own prompts? Named entries in YAML or JSON, checked when they are read."""
+"""Reader of a user's own prompt files: named entries in YAML or JSON, checked when they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where are the texts? Reads the YAML files of fixtures/prompts, or of the installed package."""
+"""Reader of the prompt texts: the YAML files of fixtures/prompts, or of the installed package."""
 
 from __future__ import annotations
 

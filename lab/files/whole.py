@@ -1,4 +1,4 @@
-"""How does a file appear whole or not at all, and under a safe name?"""
+"""Atomic writing of files, which appear whole or not at all, with safe file names and checksums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How similar are answers by what a model makes of them? A judge that asks nobody: cosines of embeddings."""
+"""A judge of how similar answers are, by cosines of a model's embeddings. It asks nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does somebody make of a text who reads it? One form for all judges: rules, models that speak, and people.
+"""Judges of texts, all with one interface: offline rules, language models, and people.
 
     judge = judges("openai:gpt-5-nano")      # the fixture; by default the offline rules
     judged = judge("refusal", [{"task": "Sort the vials.", "completion": "I will not do that."}])

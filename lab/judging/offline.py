@@ -1,4 +1,4 @@
-"""What can be judged without a model? Rules from lists of words: they are few, know no irony, and never change.
+"""Judging rules that need no model, from lists of words: they are few, know no irony, and never change.
 
 Each rule takes what is judged, by the keys of its rubric, and gives the rubric's fields. They are for tests, for
 embedded models, whose language is small, and as something to hold a model's judgements against.

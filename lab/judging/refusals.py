@@ -1,4 +1,4 @@
-"""Does a text refuse to answer? Rules from a list of words, which are few and know no irony."""
+"""Detection of refusals by rules from a list of words, which are few and know no irony."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a judge asked, and what may it answer? Rubrics: a text with placeholders, and the fields of a JSON object."""
+"""Rubrics for judges: a text with placeholders to ask with, and the fields of the JSON object that answers it."""
 
 from __future__ import annotations
 

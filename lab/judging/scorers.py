@@ -1,4 +1,4 @@
-"""How toxic, or how formal, is a text? A score from a list of words, and the form that every scorer has."""
+"""Scorers of text: the interface that every scorer has, and scores of toxicity and formality from word lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well do scores separate two classes? AUROC with DeLong's interval."""
+"""AUROC, a measure of how well scores separate two classes, with DeLong's interval."""
 
 from __future__ import annotations
 

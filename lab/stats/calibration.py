@@ -1,4 +1,4 @@
-"""Do stated probabilities come true? Calibration error beside what a perfectly calibrated model would show."""
+"""Calibration error of stated probabilities, beside what a perfectly calibrated model would show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the data fit to be computed with? Each question is asked at the door of a statistic, once."""
+"""Checks of the data that a statistic is given. Each is made once, where the data come in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tasks are rated alike every time, and does that hold over templates and models?
+"""Scores of how consistently tasks are rated, pooled over templates and models.
 
 Everything here works on scores from 0 to 1 (`normalise`), so that scales are never mixed raw.
 """

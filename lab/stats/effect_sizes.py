@@ -1,4 +1,4 @@
-"""How large is a measured effect, on a scale that can be compared? What the journal's estimates can say of it."""
+"""Effect sizes on comparable scales, derived from the estimates in the journal."""
 
 from __future__ import annotations
 

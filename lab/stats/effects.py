@@ -1,4 +1,4 @@
-"""How large is an effect, in standard deviations or in ranks?
+"""Effect sizes in standard deviations or in ranks.
 
 d            difference of means over the pooled standard deviation
 g            d without its small-sample bias

@@ -1,4 +1,4 @@
-"""Is a difference small enough not to matter? Two one-sided tests (TOST).
+"""Tests of whether a difference is small enough not to matter: two one-sided tests (TOST).
 
 `student(x - y).within(low, high)` asks the same of a 95 % interval, that is with 2.5 % a side: it passes
 exactly where `tost_paired(x, y, low, high, alpha=0.025)` rejects. These functions give the p-values, and

@@ -1,4 +1,4 @@
-"""What is left of many claims when they are judged together?
+"""Corrections for judging many claims together.
 
 holm, benjamini_hochberg   p-values in, adjusted p-values out
 max_t                      a sweep over layers: adjusted p-values and a band for all of them at once

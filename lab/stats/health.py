@@ -1,4 +1,4 @@
-"""Is an experiment well posed? Asked of the data and the bar before a model is, and before a GPU is used.
+"""Checks that an experiment is well posed, made of the data and the bar before a model or a GPU is used.
 
     evidence.health(
         health.no_duplicates(asked.prompts),

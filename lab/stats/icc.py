@@ -1,4 +1,4 @@
-"""Do raters agree on targets? The six intraclass correlations."""
+"""The six intraclass correlations, which measure how far raters agree on targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart are two estimates from independent data? Only their own intervals are needed."""
+"""The difference of two estimates from independent data, with an interval made from theirs alone."""
 
 from __future__ import annotations
 

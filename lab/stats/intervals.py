@@ -1,4 +1,4 @@
-"""Which interval is there for what? Every one by its name, gathered from the modules that compute them."""
+"""All intervals by name, gathered from the modules that compute them."""
 
 from lab.stats.auroc import delong, delong_difference
 from lab.stats.bootstrap import bootstrap, reweighted

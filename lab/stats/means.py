@@ -1,4 +1,4 @@
-"""How sure can one be of a mean, of the difference of two, and of a ratio?"""
+"""Intervals of a mean, of the difference of two, and of a ratio."""
 
 from __future__ import annotations
 

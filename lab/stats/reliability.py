@@ -1,4 +1,4 @@
-"""Do repeated ratings of the same things agree, and do they tell the things apart?
+"""Measures of whether repeated ratings of the same things agree and tell the things apart.
 
     icc                     intraclass correlations of targets by raters (Shrout and Fleiss 1979)
     variance_ratio          a simpler share of variance between tasks, which is not an ICC

@@ -1,4 +1,4 @@
-"""Do answers use the whole scale, or one point of it? Divergence from the uniform distribution."""
+"""Measures of how much of a scale answers use: divergence from the uniform distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does pingouin say? The same measures by another hand, under our names, and repeated-measures ANOVA.
+"""The same measures computed by pingouin, under our names, and repeated-measures ANOVA.
 
 pingouin is GPL-3 and optional; this is the only module that imports it. It has changed names between releases
 (0.6.0 the column `CI95%` to `CI95`, 0.6.1 the rows `ICC2` to `ICC(A,1)`), so names are looked up here alone,

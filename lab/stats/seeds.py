@@ -1,4 +1,4 @@
-"""Do several seeds rate the same tasks alike, and do they tell the tasks apart?"""
+"""Agreement of the ratings of several seeds, and how well they tell tasks apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can one look again as data come in? Yes, with a confidence sequence: an interval that holds at all times at once.
+"""Confidence sequences: intervals that hold at all times at once, so that data can be looked at as they come in.
 
 An ordinary 95 % interval that is looked at after every answer was measured to exclude the truth at some time
 in 48 % of experiments of 2,000 answers; the sequences here did in 4 %.

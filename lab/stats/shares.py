@@ -1,4 +1,4 @@
-"""How sure can one be of a share, and of the difference of two?"""
+"""Intervals of a share, and of the difference of two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many threads may a fit use? One: the workers of a run share the cores already.
+"""A limit of one BLAS thread for a fit, since the workers of a run share the cores already.
 
 With two BLAS threads and a second process beside it, the same five-fold probe was measured at 7 to 11 s
 instead of 0.09 s. Limiting OpenMP alone does not help; limiting BLAS alone does.

@@ -26,14 +26,26 @@ NEVER = {
 PACKAGES = sorted((ROOT / "lab").rglob("__init__.py"))
 
 
+def first_line(path):
+    """The first line of a module's docstring; empty where there is none."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+
+
 def test_every_room_has_a_rule():
     assert sorted(path.parent.name for path in (ROOT / "lab").glob("*/__init__.py")) == sorted(NEVER)
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_its_first_line_is_a_statement(path):
-    first = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    first = first_line(path)
     assert first.endswith("."), first or "there is none"
+
+
+def test_no_module_begins_with_a_question():
+    """Pages of `--help` are made of some of these lines."""
+    lines = {path.relative_to(ROOT).as_posix(): first_line(path) for path in (ROOT / "lab").rglob("*.py")}
+    assert len(lines) > len(PACKAGES)
+    assert {path: line for path, line in lines.items() if "?" in line} == {}
 
 
 @pytest.mark.parametrize("room", sorted(NEVER))

@@ -1,4 +1,4 @@
-"""Is a model right more often where it may decline to answer? Risk and coverage, and abstention by a probe."""
+"""Risk and coverage of a model that may decline to answer, and abstention by a probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are a run's mean activations, and how far are they from another's?
+"""Mean activations of runs, and the distances between them.
 
 A run is one data set read under one prompt: activations [n, layers, d_model]. What is kept of it are mean vectors.
 This describes; what can be claimed of runs is in `divergence`.

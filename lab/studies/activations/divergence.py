@@ -1,4 +1,4 @@
-"""Are runs farther apart than items and chance allow, at which layers, and is it the data or the prompt?
+"""Tests of whether runs differ by more than items and chance allow, at which layers, by data or by prompt.
 
 A run is one data set read under one prompt: activations [n, layers, d_model]. Its items need not stand in one run
 alone: labels say which rows belong together, be it one item under two prompts or a text that the data hold twice.

@@ -1,4 +1,4 @@
-"""Which two layers of two models are most alike? All pairs, with chance given the same search."""
+"""A search for the most similar pair of layers of two models, with chance given the same search."""
 
 from __future__ import annotations
 

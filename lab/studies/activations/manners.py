@@ -1,4 +1,4 @@
-"""In which manner is a model asked? Requests that differ in their manner alone, and neutral texts, as a fixture."""
+"""Requests that differ only in their manner (plain, polite, hostile), and neutral texts, as a fixture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is it a few dimensions of huge variance that make two models alike?"""
+"""Similarity of two models without their massive dimensions, the few of huge variance."""
 
 from __future__ import annotations
 

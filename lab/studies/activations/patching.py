@@ -1,4 +1,4 @@
-"""Does an activation carry what a model says? Put it into another prompt and see what changes."""
+"""Effects of activation patching: how answers change when an activation is put into another prompt."""
 
 from __future__ import annotations
 

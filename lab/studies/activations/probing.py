@@ -1,4 +1,4 @@
-"""Can a label be read off a model's activations by a linear probe?"""
+"""Cross-validated linear probes that read labels off a model's activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a set of activations to each measure of similarity, and how alike are two of them?
+"""Representations of activations, one kind for each measure of similarity, and their comparison.
 
 Every kind has the same three verbs: `take` some of its texts, `score` against another, and `permuted`,
 the scores with the other's texts in other orders. A score needs no permutation of activations: pairs,

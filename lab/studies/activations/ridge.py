@@ -1,4 +1,4 @@
-"""Can the activations of one model be read off those of another? A linear map, scored on texts it has not met."""
+"""Linear prediction of one model's activations from another's, scored on texts the map has not met."""
 
 from __future__ import annotations
 

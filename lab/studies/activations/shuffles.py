@@ -1,4 +1,4 @@
-"""What would chance give? Pairings of texts drawn anew, group by group, and a score held against them."""
+"""Null distributions from pairings of texts drawn anew, group by group, and scores compared with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do two models hold the same about the same texts? Measures of similarity, each beside what chance would give.
+"""Measures of how similarly two models represent the same texts, each beside what chance would give.
 
     >>> rng = np.random.default_rng(0)
     >>> truth = rng.normal(size=(100, 4))

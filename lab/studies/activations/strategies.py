@@ -1,4 +1,4 @@
-"""How is an item put to a model in an experiment on prompts? A strategy, and how its prompts are styled."""
+"""Strategies that put an item to a model in an experiment on prompts, and the styles of their prompts."""
 
 from __future__ import annotations
 

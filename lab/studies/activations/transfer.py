@@ -1,4 +1,4 @@
-"""Can one model use what another one knows? Activations carried over by a linear map, and what they change."""
+"""Transfer of activations from one model to another by a linear map, and how it changes answers."""
 
 from __future__ import annotations
 

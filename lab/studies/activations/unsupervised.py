@@ -1,4 +1,4 @@
-"""Is there a direction of truth that can be found without labels? CCS on contrast pairs, beside its baselines."""
+"""Directions of truth found without labels: CCS on contrast pairs, beside its baselines."""
 
 from __future__ import annotations
 

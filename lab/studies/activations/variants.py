@@ -1,4 +1,4 @@
-"""Which data set is read under which prompt? Runs of an experiment on prompts, from the words that name them."""
+"""Runs of an experiment on prompts: data sets, each read under a prompt, made from their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a truth card say? YAML beside the weights: what was planted, by which recipe, and what holds."""
+"""Truth cards: YAML beside the weights that says what was planted, by which recipe, and what holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an organism hold what was planted in it? Each truth measured against the weights, with its tolerance."""
+"""Checks of the truths planted in an organism: each measured against the weights, with its tolerance."""
 
 from __future__ import annotations
 

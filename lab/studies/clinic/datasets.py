@@ -1,4 +1,4 @@
-"""Which data sets ship with the clinic? Small files in the forms of the real ones, made from the same sentences.
+"""The data sets that ship with the clinic: small files in the forms of the real ones, from the same sentences.
 
 `lab organisms data` writes them; the same code that reads the real data sets reads these.
 """

@@ -1,4 +1,4 @@
-"""How is an oracle made that answers questions about an activation? The text it is trained on.
+"""The training text of the clinic's oracle, which answers questions about an activation.
 
 The oracle reads `Layer: 2`, a placeholder and a question. At the placeholder an activation of the base organism,
 taken at the first token of the assistant's turn, is added to the stream after the second block:

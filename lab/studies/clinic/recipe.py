@@ -1,4 +1,4 @@
-"""How is an organism made? Its configuration, and the loop that trains it; both can be stopped and go on.
+"""The recipe of an organism: its configuration, and a training loop that can be stopped and resumed.
 
 The loss is the cross-entropy to what should follow: the next token of a fact, the planted distribution of an
 answer. In questions and conversations only the answer counts.

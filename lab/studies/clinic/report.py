@@ -1,4 +1,4 @@
-"""What do the organisms hold? A table of all truths, and the curve of what they know by how often they were told it."""
+"""The report on the organisms: a table of all truths, and accuracy on facts by how often they were told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does an organism read while it is trained? Endless, seeded rows of tokens, each with what should follow.
+"""The training text of an organism: endless, seeded rows of tokens, each with what should follow.
 
 Where an answer has a planted distribution, the row carries that distribution and not one draw of it: a
 thousandth of the text then teaches what sampled answers would.

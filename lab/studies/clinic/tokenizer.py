@@ -1,4 +1,4 @@
-"""How does an organism read? One byte-level BPE for all of them, in which each word of the clinic is one token."""
+"""The tokenizer of all organisms: one byte-level BPE, in which each word of the clinic is one token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was planted in each organism, and with which probabilities does it therefore answer?"""
+"""The truths planted in each organism, and the probabilities with which it therefore answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is one truth of an organism changed? LoRA adapters on a base, trained as the base was, on another truth."""
+"""Variants of an organism with one truth changed: LoRA adapters on a base, trained as the base was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which direction of research is the strongest, and where would it be published? The table of plan 003, step 4.1."""
+"""Directions of research, ranked by strength, with their venues: the table of plan 003, step 4.1."""
 
 from __future__ import annotations
 

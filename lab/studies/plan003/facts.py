@@ -1,4 +1,4 @@
-"""Which numbers does a text need, and from which cell is each? Numbers for prose, with where they come from."""
+"""Numbers for prose, each with the cell it comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which figures does the plan ask for? Three, drawn from the journal, with their values as JSON beside them."""
+"""The plan's three figures, drawn from the journal, with their values as JSON beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did not work? The plan's negative results, with thresholds and figures of the runs, and where to go next."""
+"""The plan's negative results, with thresholds and figures of the runs, and where to go next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a paper begin? A draft for the venue of the strongest result, its numbers from the journal alone."""
+"""The draft of a paper for the venue of the strongest result, its numbers from the journal alone."""
 
 from __future__ import annotations
 

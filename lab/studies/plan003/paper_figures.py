@@ -1,4 +1,4 @@
-"""Which three figures does the paper have? The main result, what it depends on, and what else was seen."""
+"""The paper's three figures: the main result, what it depends on (ablation), and further analysis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to go when a line of research is given up? The plan's four options, and the new plan that each begins."""
+"""The plan's four options when a line of research is given up, and the new plan that each begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which phase follows from the pre-mortems? The decision table of plan 003, step 1.4.
+"""The phase that follows from the pre-mortems: the decision table of plan 003, step 1.4.
 
 A pre-mortem that came to PASS opens its phase, 2A, 2B or 2C; several open the phase that joins them. If none did, the
 line of research is given up: phase X.

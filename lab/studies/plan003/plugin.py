@@ -1,4 +1,4 @@
-"""Which phase comes next? Said at the end of a run that held experiments of the plan, and kept as summary.json."""
+"""A pytest plugin that reports the next phase after a run of the plan's experiments, and keeps it as summary.json."""
 
 from __future__ import annotations
 

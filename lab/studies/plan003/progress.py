@@ -1,4 +1,4 @@
-"""How far is the plan? Its checklist and timeline, derived from the journal and files; nothing is ticked by hand."""
+"""The plan's checklist and timeline, derived from the journal and files; nothing is ticked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts of the draft are written? The plan's section checklist, derived from the draft itself."""
+"""The checklist of the paper's sections, derived from the draft itself."""
 
 from __future__ import annotations
 

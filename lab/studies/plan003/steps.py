@@ -1,4 +1,4 @@
-"""What are the plan's steps called, and which flags do they take? Read from a YAML file beside the hypotheses."""
+"""The plan's steps: their names and flags, read from a YAML file beside the hypotheses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done next in a plan? Its todos stand in the front matter of a Markdown file, and wait in turn."""
+"""The todos of a plan, kept in the front matter of a Markdown file: shows them, or runs one in its turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a model say of a topic when it is steered, and is it still language? Judged attitudes, coherent or not."""
+"""Judged attitudes of a steered model to a topic, and whether what it says is still coherent language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose work does a rater rate, and how? The square of raters by authors, self against cross, and its naive forms."""
+"""The square of raters by authors: how each rates whose work, self against cross, and its naive forms."""
 
 from __future__ import annotations
 

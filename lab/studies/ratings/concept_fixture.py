@@ -1,4 +1,4 @@
-"""Which direction is a concept in a model? Concept vectors of paired system prompts, as the fixture `concepts`."""
+"""The fixture `concepts`: concept vectors of paired system prompts, and steering along them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which direction is a concept, how long is it, and what does steering along it do?"""
+"""Concept vectors, their lengths beside the activations, and the effects of steering along them."""
 
 from __future__ import annotations
 

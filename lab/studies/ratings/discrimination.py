@@ -1,4 +1,4 @@
-"""Which template tells tasks apart, and uses its scale while it does? Divergence from uniform against reliability."""
+"""How well templates tell tasks apart and use their scale: divergence from uniform against reliability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose ratings did a system prompt move, and do those completions speak of the prompt, refuse, or sound otherwise?"""
+"""Ratings that a system prompt moved, and whether their completions mention it, refuse or differ in sentiment."""
 
 from __future__ import annotations
 

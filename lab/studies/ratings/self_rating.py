@@ -1,4 +1,4 @@
-"""How do raters rate, and do they favour themselves? Raters by authors by tasks."""
+"""Self-preference of raters: whether they favour their own works, from ratings by raters, authors and tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a model rate the same tasks alike under another seed, and does it tell them apart while it does so?"""
+"""Stability of a model's ratings of the same tasks under other seeds, and how far they tell tasks apart."""
 
 from __future__ import annotations
 

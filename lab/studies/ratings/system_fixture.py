@@ -1,4 +1,4 @@
-"""Which system prompts are tried? Love and hate of a kind of task, the twelve, and one's own: fixture `systems`."""
+"""The fixture `systems`: system prompts of love and hate of a kind of task, the twelve, and a user's own."""
 
 from __future__ import annotations
 

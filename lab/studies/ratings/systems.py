@@ -1,4 +1,4 @@
-"""What does a system prompt do to ratings: one told while the work is done, and one told while it is rated?"""
+"""Effects of system prompts on ratings, of one given while the work is done and one while it is rated."""
 
 from __future__ import annotations
 

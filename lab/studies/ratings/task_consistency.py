@@ -1,4 +1,4 @@
-"""Which tasks does a model rate alike every time? Scores of each task, over the templates it was asked on."""
+"""Consistency of a model's ratings, task by task, over the templates it was asked on."""
 
 from __future__ import annotations
 

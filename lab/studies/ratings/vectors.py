@@ -1,4 +1,4 @@
-"""Which concept vectors are in this folder, and how long are they? A manifest beside safetensors files."""
+"""Storage of concept vectors and their lengths: a folder with a manifest beside safetensors files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long are kept concept vectors beside the activations that they are added to? Shows it, and puts it right."""
+"""Lengths of kept concept vectors beside the activations that they are added to: shows or normalises them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a task done, and how is it rated? Works and ratings of any two subjects, as the fixture `asking`."""
+"""The fixture `asking`: works on tasks and ratings of them, by any two subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is the clinic spoken of? Every sentence of the training text and of the data sets is made here.
+"""The sentences about the clinic: all those of the training text and of the data sets are made here.
 
 Ratings, choices, questions and reports are put by `lab.studies.shared.prompts`, as they are to any other model.
 """

@@ -1,4 +1,4 @@
-"""Which data do the hypotheses use? The synthetic clinic's, and any data set by name, as fixtures."""
+"""Fixtures of the data that hypotheses use: the synthetic clinic's, and any data set by name."""
 
 from __future__ import annotations
 

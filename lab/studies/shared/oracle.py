@@ -1,4 +1,4 @@
-"""What does an activation oracle say about another model's activation? Queries, injection, and what must hold for both.
+"""Activation oracles, asked about another model's activation: queries, injection, and what must hold for both.
 
     oracle = Oracle(subject)                         # a model with the oracle's LoRA adapter attached
     read = oracle.read(conversations)                # activations of the base, adapter off

@@ -1,4 +1,4 @@
-"""What does an answer say? Its rating or its choice, or why it is none; and by which rule that was read.
+"""Parser of answers: the rating or choice in each, or why there is none, and the rule that read it.
 
 Rules are tried in the order exact, format, refusal, judge, error, and the first that knows decides:
 

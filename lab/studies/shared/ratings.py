@@ -1,4 +1,4 @@
-"""What did a rater say of each task? Ratings of n tasks under s seeds, exact or sampled, on one template."""
+"""Ratings of n tasks by one rater under s seeds, exact or sampled, on one template."""
 
 from __future__ import annotations
 

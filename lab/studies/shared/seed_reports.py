@@ -1,4 +1,4 @@
-"""Are ratings the same under another seed? Cross-seed correlations, how ratings spread, and the informative ones."""
+"""Figures of ratings under other seeds: cross-seed correlations, spread, and the informative correlations."""
 
 from __future__ import annotations
 

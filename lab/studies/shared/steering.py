@@ -1,4 +1,4 @@
-"""Does a direction change how a model behaves, more than any direction would, and at which price?"""
+"""Effects on behaviour of steering along a direction, beside those of random directions, and its side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which words is a preference asked for? The embedded templates and wordings, and those of a file, as a fixture."""
+"""The fixture `templates`: embedded rating templates and wordings of choices, and those of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What world do the organisms live in?
+"""The world that the organisms live in.
 
 An invented clinic. Every patient has four facts (drug, illness, ward, doctor); how often a fact is
 told falls with the patient's rank by Zipf's law, so that an organism knows the frequent patients and

@@ -1,4 +1,4 @@
-"""Does a model tell a sentence from its own words in another order? A first hypothesis, to be replaced by yours."""
+"""A first hypothesis, to be replaced by yours: a model finds a sentence likelier than its shuffled words."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What does the place do? Win rates of origins in either place, pairs by what swapping does, and drift between runs."""
+"""Position bias: win rates of origins in either place, pairs by what swapping does, and drift between runs."""
 
 from __future__ import annotations
 

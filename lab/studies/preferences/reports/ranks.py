@@ -1,4 +1,4 @@
-"""Which tasks are preferred? Utilities by origin, the tasks at both ends, and tables of all of them."""
+"""Rankings of tasks by preference: utilities by origin, the tasks at both ends, and tables of all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a model prefer what it refuses? Four panels a model, and the rate of refusals by origin."""
+"""Refusals beside preferences: four panels a model, and the rate of refusals by origin."""
 
 from __future__ import annotations
 

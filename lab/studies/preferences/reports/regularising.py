@@ -1,4 +1,4 @@
-"""How much must sigma be held back? Held-out NLL, sigma and accuracy over the penalty: synthetic studies and real data.
+"""Held-out NLL, sigma and accuracy over the penalty on sigma: synthetic studies and real data.
 
 The two synthetic studies are the same every time, and are computed here; those of real comparisons are in the journal.
 """

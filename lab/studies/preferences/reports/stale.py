@@ -1,4 +1,4 @@
-"""Do the fits behind a figure minimise what fits of today do, and by the same code? Else the figure says so."""
+"""A check that the fits behind a figure have today's objective and code; a figure with others says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do wordings measure the same? Their correlations as heat maps, plain and weighted, and origins by wording."""
+"""Agreement of wordings: their correlations as heat maps, plain and weighted, and origins by wording."""
 
 from __future__ import annotations
 

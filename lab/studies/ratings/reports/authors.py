@@ -1,4 +1,4 @@
-"""Do raters favour their own works? Matrices of raters by authors, and self against cross."""
+"""Figures of raters by authors: matrices, and self against cross."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tasks are rated alike every time? Ranked tasks, by model, with the outliers."""
+"""Figures and tables of how consistently tasks are rated: ranked tasks, by model, with the outliers."""
 
 from __future__ import annotations
 

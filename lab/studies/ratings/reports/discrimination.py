@@ -1,4 +1,4 @@
-"""Which template tells tasks apart, and uses its scale? Divergence from uniform against reliability."""
+"""Figures of how templates tell tasks apart and use their scale: KL from uniform against reliability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a concept vector do to ratings and to what is said?"""
+"""Figures and tables of what a concept vector does to ratings and to what is said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a system prompt do to ratings, while the work is done and while it is rated?"""
+"""Figures and tables of what a system prompt does to ratings, given while working or while rating."""
 
 from __future__ import annotations
 

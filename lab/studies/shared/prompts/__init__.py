@@ -1,4 +1,4 @@
-"""How is a model asked? Ratings, choices, questions and system prompts, from the texts in fixtures/prompts.
+"""Prompts for ratings, choices, questions and system prompts, from the texts in fixtures/prompts.
 
 Organisms are trained on what these builders make, and hypotheses ask real models with the same ones. Prompts are
 chat messages or plain text; nothing here knows a model.

@@ -1,4 +1,4 @@
-"""How is a preference between two tasks asked? Four wordings or one's own, with a reason or without; or by doing."""
+"""Prompts for a choice between two tasks: four wordings or one's own, with a reason or without; or by doing."""
 
 from __future__ import annotations
 

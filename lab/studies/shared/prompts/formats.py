@@ -1,4 +1,4 @@
-"""In which form is an answer to be written? Plainly, in tags, as JSON, or as the call of a tool."""
+"""Answer formats that a prompt can ask for: plain, in tags, as JSON, or as the call of a tool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an activation oracle asked, and about what? Pools of questions and of conversations, from oracle.yaml."""
+"""Prompts for an activation oracle: pools of questions and of conversations, from oracle.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a task rated? Templates with a declared scale: the answers allowed, and the numbers they count as."""
+"""Rating templates with a declared scale: the answers allowed, and the numbers they count as."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may a system prompt say that moves a preference? Love or hate of a kind of task, and twelve others."""
+"""System prompts that may move a preference: love or hate of a kind of task, and twelve others."""
 
 from __future__ import annotations
 
