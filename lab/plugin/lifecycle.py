@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,9 +34,18 @@ from lab.plugin import (
     workers,
 )
 from lab.plugin.options import SETTINGS
+from lab.study import studies
 
 if TYPE_CHECKING:
     from lab.plugin.forecasting import Planner
+
+
+def register_studies(config: pytest.Config) -> None:
+    """Registers the plugins of all studies with pytest, each once."""
+    for study in studies():
+        for name in study.plugins:
+            if not config.pluginmanager.hasplugin(name):  # a conftest may name it, too
+                config.pluginmanager.register(import_module(name), name)
 
 
 class Lifecycle:
@@ -57,6 +67,7 @@ class Lifecycle:
     # Collection ---------------------------------------------------------------------------------------
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
+        register_studies(session.config)  # those that a conftest has brought since
         models.check(self.settings)
         shares.require_ended(session.config)
         self.line = status_line.on_terminal(session.config)

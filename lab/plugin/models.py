@@ -11,6 +11,7 @@ import pytest
 from lab.plugin.cells import subjects
 from lab.plugin.notebook import NOTEBOOK
 from lab.plugin.options import SETTINGS, Settings
+from lab.study import default_models
 from lab.subjects.names import options_for
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ def other_model(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> It
 
 @pytest.fixture(scope="session")
 def panel(request: pytest.FixtureRequest, subject_pool: SubjectPool) -> dict[str, Subject]:
-    """Every subject of this run by name, loaded together; organisms make up a panel of at least three."""
-    from lab.subjects.names import organisms as names
-
+    """Every subject of this run by name, loaded together; those studied by default fill it up to three."""
     chosen = list(subjects(request.config.stash[SETTINGS]))
-    chosen += [name for name in names() if name not in chosen][: max(0, 3 - len(chosen))]
+    chosen += [name for name in default_models() if name not in chosen][: max(0, 3 - len(chosen))]
     return {name: subject_pool.get(name) for name in chosen}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
 
 from lab.plugin import judges, knobs, models, notebook, options, scorers
-from lab.plugin.lifecycle import Lifecycle
-from lab.study import studies
+from lab.plugin.lifecycle import Lifecycle, register_studies
 
 FIXTURES = {
     "lab-knobs": knobs,
@@ -31,7 +28,4 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, module in FIXTURES.items():
         config.pluginmanager.register(module, name)
     config.pluginmanager.register(Lifecycle(config), "lab-lifecycle")
-    for study in studies():  # after the lifecycle: at the end of a run they find its cells gathered
-        for name in study.plugins:
-            if not config.pluginmanager.hasplugin(name):  # a conftest may name it, too
-                config.pluginmanager.register(import_module(name), name)
+    register_studies(config)  # after the lifecycle: at the end of a run they find its cells gathered

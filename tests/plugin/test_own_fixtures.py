@@ -62,3 +62,11 @@ def test_this_suite_takes_every_organism_the_tasks_and_the_rules_and_the_record_
     (journal,) = (pytester.path / "results" / "journal").glob("*.jsonl")
     (begun,) = [event for event in map(json.loads, journal.read_text().splitlines()) if "determined_by" in event]
     assert begun["determined_by"]["data"].keys() >= {"material", "judge"}
+
+
+def test_a_study_that_a_module_registers_brings_its_fixtures(suite, pytester):
+    register = "from lab.study import Study, register\nregister(Study(name='coins', plugins=('tosses',)))\n"
+    (pytester.path / "fixtures" / "coins.py").write_text(register)
+    (pytester.path / "tosses.py").write_text("import pytest\n@pytest.fixture\ndef tosses():\n    return 5\n")
+    pytester.makepyfile("def test_there(tosses):\n    assert tosses == 5\n")
+    suite().assert_outcomes(passed=1)
