@@ -11,9 +11,10 @@ new DIR      writes a starter project, or copies the pages of a study
 
 from __future__ import annotations
 
+import os
 import sys
 
-from lab.study import merged, named
+from lab.study import BrokenStudy, merged, named
 
 COMMANDS = {
     "check": "lab.commands.check:main",
@@ -36,7 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     if name not in commands:
         print(f"lab: there is no command {name!r}; there are {', '.join(commands)}", file=sys.stderr)
         return 2
-    status: int = named(commands[name])(rest)
+    try:
+        status: int = named(commands[name])(rest)
+        sys.stdout.flush()
+    except BrokenStudy as error:
+        print(f"lab {name}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # as of `lab data | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 

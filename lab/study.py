@@ -11,6 +11,7 @@ no import of what they do. This module imports nothing but the standard library.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -94,6 +95,10 @@ class Study:
     compared: tuple[str, ...] = ()
 
 
+class BrokenStudy(Exception):
+    """Something that a study registers is not there. Its text is one line."""
+
+
 _REGISTERED: dict[str, Study] = {}
 
 
@@ -115,14 +120,24 @@ def studies() -> tuple[Study, ...]:
 
 @lru_cache
 def _installed() -> dict[str, Study]:
-    loaded = [point.load() for point in entry_points(group=GROUP)]
-    return {study.name: study for study in loaded}
+    loaded: dict[str, Study] = {}
+    for point in entry_points(group=GROUP):
+        try:
+            study = point.load()
+        except Exception as error:  # whatever another package's code does at import
+            warnings.warn(f"the study {point.name} cannot be loaded: {type(error).__name__}: {error}", stacklevel=2)
+        else:
+            loaded[study.name] = study
+    return loaded
 
 
 def named(where: str) -> Callable[..., Any]:
-    """The function that "package.module:function" names."""
+    """The function that "package.module:function" names. Raises BrokenStudy where there is none."""
     module, _, name = where.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
+    try:
+        function: Callable[..., Any] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BrokenStudy(f"a study registers {where}, which cannot be had: {error}") from error
     return function
 
 

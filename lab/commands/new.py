@@ -42,7 +42,7 @@ def write(project: Path, study: str | None = None) -> list[Path]:
     Raises ValueError for a study without pages, and for a folder in which something is.
     """
     if study is not None and study not in with_pages():
-        raise ValueError(f"there are no pages of a study {study!r}; there are those of {', '.join(with_pages())}")
+        raise ValueError(f"{study} has no pages to copy; studies with pages are {', '.join(with_pages())}")
     if project.exists() and (not project.is_dir() or any(project.iterdir())):
         raise ValueError(f"{project} is not an empty folder; name another one")
     left_out = shutil.ignore_patterns("__pycache__", *[PAGES] * (study is not None))

@@ -58,12 +58,12 @@ def main(arguments: list[str]) -> int:
         chosen = (
             parts.by_default() if asked.part == "all" else [parts.TABLES if asked.part == STATISTICS else asked.part]
         )
-        parts.make(record, output, chosen)
+        failed = parts.make(record, output, chosen)
     except (Missing, OSError) as error:
         parser.error(str(error))
     if parts.TABLES in chosen:
         print(summary_table(list(record.cells)) + as_markdown(sections(record)), end="")
-    return 0
+    return int(failed > 0)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

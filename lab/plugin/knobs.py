@@ -66,7 +66,8 @@ def refuse_unknown(experiments: Mapping[str, Iterable[str]], settings: Settings)
         for owner, knob, _ in asked:
             if not any(name == f"{owner}.{knob}" if owner else name.endswith(f".{knob}") for name in known):
                 listed = ", ".join(sorted(known)) or "none"
-                raise pytest.UsageError(f"{flag}: no knob {f'{owner}.' if owner else ''}{knob}; known knobs: {listed}")
+                what = f"no knob {f'{owner}.' if owner else ''}{knob}"
+                raise pytest.UsageError(f"{flag}: {what} (a bar is none: it stands in the page); known knobs: {listed}")
 
 
 # What a run sets them to ----------------------------------------------------------------------------------

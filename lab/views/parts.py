@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.study import merged, named, studies
 from lab.views import work
-from lab.views.record import Record
+from lab.views.record import Missing, Record
 from lab.views.tables import write_tables
 
 TABLES = "tables"
@@ -45,14 +45,25 @@ def by_default() -> list[str]:
     return [name for name in names() if name not in on_request]
 
 
-def make(record: Record, output: Path, chosen: Sequence[str]) -> None:
-    """Makes these parts and names their files, and what is missing, on the standard error stream."""
+def make(record: Record, output: Path, chosen: Sequence[str]) -> int:
+    """Makes these parts and names their files, and what is missing, on the standard error stream.
+
+    Returns how many parts failed; each is one line, and the others are made. Raises Missing and OSError.
+    """
     made: dict[str, Any] = merged("parts")
     untimed = {name for study in studies() for name in study.untimed}
+    failed = 0
     for name in chosen:
         function: Callable[[Record, Places], Made] = tables if name == TABLES else named(made[name])
         begun = time.monotonic()
-        written, missing = function(record, Places(output))
+        try:
+            written, missing = function(record, Places(output))
+        except (Missing, OSError):
+            raise
+        except Exception as error:  # a study's own code
+            print(f"{name} was not made: {type(error).__name__}: {error}", file=sys.stderr)
+            failed += 1
+            continue
         if written and name not in untimed:
             work.log(output, name, written, time.monotonic() - begun)
         for path in written:
@@ -62,3 +73,4 @@ def make(record: Record, output: Path, chosen: Sequence[str]) -> None:
     if record.set_aside:
         told = ", ".join(record.set_aside)
         print(f"other runs have results of other work under these names, for --run: {told}", file=sys.stderr)
+    return failed

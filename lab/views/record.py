@@ -72,7 +72,7 @@ def load(results: Path, run: str | None = None) -> Record:
     known = runs(journal)
     if not known:
         raise Missing(
-            f"there is no journal in {journal}; run pytest hypotheses/ first, or name the folder: --results DIR"
+            f"there is no journal in {journal}; run pytest here first, or name the results folder: --results DIR"
         )
     if run not in (None, *known):
         raise Missing(f"no run {run} in {journal}; the last ones are {', '.join(known[-3:])}")

@@ -9,7 +9,11 @@ import pytest
 
 from lab.__main__ import COMMANDS, main
 from lab.commands.report import REPORTS
+from lab.files.whole import write_whole
+from lab.studies.plan003 import parts as plan
 from lab.study import merged
+from lab.views import parts
+from lab.views.record import Record
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*COMMANDS, *merged("commands"), *(f"report {name}" for name in {**REPORTS, **merged("reports")})]
@@ -64,3 +68,31 @@ def test_the_old_command_of_reports_answers_with_the_whole_new_one(old, new):
     done = subprocess.run([sys.executable, "-m", "reports", *old.split()], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0
     assert done.stderr == f"`python -m reports` is now `lab report`: {new}\n"
+
+
+def test_what_a_study_registers_and_is_not_there_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("lab.__main__.merged", lambda place: {"colours": "lab.study:not_there"})
+    assert main(["colours"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_part_that_fails_is_one_line_and_the_others_are_made(monkeypatch, tmp_path, capsys):
+    def broken(record, places):
+        raise KeyError("colour")
+
+    def made(record, places):
+        return [write_whole(places.output / "made.md", b"made")], []
+
+    functions = {"one": broken, "two": made}
+    monkeypatch.setattr(parts, "merged", lambda place: {"one": "one", "two": "two"})
+    monkeypatch.setattr(parts, "named", functions.__getitem__)
+    assert parts.make(Record(tmp_path, (), ()), tmp_path, ["one", "two"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "one was not made: KeyError: 'colour'"
+    assert (tmp_path / "made.md").read_text() == "made"
+
+
+def test_a_project_without_the_plan_hears_nothing_of_it(tmp_path):
+    for part in (plan.figures, plan.negative, plan.paper, plan.status):
+        assert part(Record(tmp_path, (), ()), parts.Places(tmp_path)) == ([], [])
+    assert not list(tmp_path.iterdir())

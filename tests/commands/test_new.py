@@ -36,7 +36,7 @@ def test_all_pages_of_a_study_are_copied_and_nothing_else(study, tmp_path):
     [
         (["full"], "full is not an empty folder; name another one"),
         (["file"], "file is not an empty folder; name another one"),
-        (["mine", "--study", "astrology"], "there are no pages of a study 'astrology'; there are those of activations, "),
+        (["mine", "--study", "astrology"], "astrology has no pages to copy; studies with pages are activations, "),
         (["file/mine"], "Not a directory"),
     ],
 )  # fmt: skip

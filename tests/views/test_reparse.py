@@ -101,7 +101,7 @@ def test_a_spoilt_file_is_one_line(results, capsys):
 def test_nothing_to_read_says_what_would_be_read(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--results", str(tmp_path)])
-    assert "run pytest hypotheses/ first" in capsys.readouterr().err
+    assert "run pytest here first" in capsys.readouterr().err
 
 
 def test_it_needs_no_torch(results):

@@ -38,7 +38,7 @@ def test_an_earlier_run_can_be_named(results, capsys):
     assert "| A | x | 0.6 |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("arguments", "said"), [([], "run pytest hypotheses/ first"), (["--run", "x"], "no run x in")])
+@pytest.mark.parametrize(("arguments", "said"), [([], "run pytest here first"), (["--run", "x"], "no run x in")])
 def test_what_is_not_there_is_one_line(results, tmp_path, capsys, arguments, said):
     where = results if arguments else tmp_path / "nowhere"
     with pytest.raises(SystemExit) as end:

@@ -19,6 +19,7 @@ from lab.views.parts import Made, Places
 from lab.views.record import Missing, Record, load
 from lab.views.tables import summary_table
 
+PHASES_OF_PLAN = ("pre-mortems", "phase-2a", "phase-2b", "phase-2c")
 PHASES_3 = "phase_3*"
 """The folders of single directions, in the results folder."""
 
@@ -27,15 +28,26 @@ def _paper(places: Places) -> Path:
     return places.output / "paper"
 
 
+def _is_of_plan(record: Record) -> bool:
+    """Whether anything of the plan was run: a project without it hears nothing of it."""
+    return any(cell.phase in PHASES_OF_PLAN for cell in record.cells)
+
+
 def figures(record: Record, places: Places) -> Made:
+    if not _is_of_plan(record):
+        return [], []
     return write_figures(record, places.figures, _paper(places) / "figures")
 
 
 def negative(record: Record, places: Places) -> Made:
+    if not _is_of_plan(record):
+        return [], []
     return [write_whole(places.output / "negative_results.md", negative_results(record).encode())], []
 
 
 def paper(record: Record, places: Places) -> Made:
+    if not _is_of_plan(record):
+        return [], []
     try:
         return write_paper(record, _paper(places))
     except Missing as why:
@@ -44,6 +56,8 @@ def paper(record: Record, places: Places) -> Made:
 
 
 def status(record: Record, places: Places) -> Made:
+    if not _is_of_plan(record):
+        return [], []
     told = progress(record, places.figures, _paper(places), work.read(places.output, PHASES_3))
     return [write_whole(places.output / "progress.md", told.encode())], []
 
@@ -58,12 +72,12 @@ def direction(arguments: list[str]) -> int:
     try:
         record = restricted(load(asked.results, asked.run), asked.letter)
         chosen = parts.by_default() if asked.part == "all" else [asked.part]
-        parts.make(record, asked.output or asked.results / f"phase_3{asked.letter.lower()}", chosen)
+        failed = parts.make(record, asked.output or asked.results / f"phase_3{asked.letter.lower()}", chosen)
     except (Missing, OSError) as error:
         parser.error(str(error))
     if parts.TABLES in chosen:
         print(summary_table(list(record.cells)), end="")
-    return 0
+    return int(failed > 0)
 
 
 def pivot_command(arguments: list[str]) -> int:
