@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SELECTORS = ("first", "last", "mean")
 """Which token of an answer is read, or the mean over all."""
-RATING = "rating"
-"""The token after which a rating would be given."""
 MODES = {"autoregressive": "last", "all_tokens": "all"}
 """Where a vector is added: at the last position of every pass, or at every token, read or written."""
 
