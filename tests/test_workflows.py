@@ -71,7 +71,7 @@ def test_jobs_end_may_do_no_more_than_they_need_and_call_actions_by_version(path
 def test_the_cpu_job_does_what_a_change_has_to_pass_and_keeps_the_report():
     path = next(path for path in WORKFLOWS if path.name == "tests.yml")
     ran = [targets[0] for step in steps(path) if "run" in step for targets, _ in makes(step["run"])]
-    assert ran == ["setup", "lint", "test", "hypotheses", "report"]
+    assert ran == ["setup", "lint", "test", "hypotheses", "report", "setup", "test-plain-simd"]
     (kept,) = [step for step in steps(path) if "upload-artifact" in step.get("uses", "")]
     assert "results/summary_table.md" in kept["with"]["path"].split()
     assert kept["if"] == "${{ !cancelled() }}"  # a refuted claim is what one wants to read about
