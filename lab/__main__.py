@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
-from lab.study import BrokenStudy, merged, named
+from lab.study import INI, BrokenStudy, merged, named, of_project, register_named
 
 COMMANDS = {
     "check": "lab.commands.check:main",
@@ -28,6 +29,11 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
+    try:
+        register_named(of_project(Path.cwd()), Path.cwd())
+    except (BrokenStudy, ValueError) as error:
+        print(f"lab: {INI} of this folder: {error}", file=sys.stderr)
+        return 2
     commands = COMMANDS | merged("commands")
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):

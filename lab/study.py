@@ -5,22 +5,30 @@ The laboratory knows no study by name. A study declares one `Study`, and its pac
     [project.entry-points."lab.studies"]
     mine = "my_package.my_study:STUDY"
 
+A project that is not installed names it in its pytest.ini: `lab_studies = my_study:STUDY`.
+
 Functions are named as "package.module:function" and imported when they are needed, so that to know all studies costs
 no import of what they do. This module imports nothing but the standard library.
 """
 
 from __future__ import annotations
 
+import sys
+import tomllib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 GROUP = "lab.studies"
 """The entry points of installed packages that name a `Study`."""
+INI = "lab_studies"
+"""The ini option by which a project names studies of its own that no installed package names, as "module:STUDY"."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ _REGISTERED: dict[str, Study] = {}
 
 
 def register(study: Study) -> None:
-    """Adds a study that no installed package names, as a project's own conftest may.
+    """Adds a study that no installed package names, as a project's own conftest may; `lab` commands read no conftest.
 
     Raises ValueError where another study has its name.
     """
@@ -137,8 +145,35 @@ def named(where: str) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BrokenStudy(f"a study registers {where}, which cannot be had: {error}") from error
+        raise BrokenStudy(f"{where} is registered, and cannot be had: {error}") from error
     return function
+
+
+def register_named(names: Iterable[str], folder: Path) -> None:
+    """Registers studies by "module:STUDY", of modules that may lie in a folder. Raises BrokenStudy."""
+    for name in names:
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+        module, _, attribute = name.partition(":")
+        study: Any = named(f"{module}:{attribute or 'STUDY'}")
+        if not isinstance(study, Study):
+            raise BrokenStudy(f"{name} is no lab.study.Study but a {type(study).__name__}")
+        register(study)
+
+
+def of_project(folder: Path) -> list[str]:
+    """The studies that a folder's pytest.ini or pyproject.toml lists as `lab_studies`, as pytest reads them."""
+    ini, project = folder / "pytest.ini", folder / "pyproject.toml"
+    value: str | list[str] = ""
+    if ini.is_file():
+        parser = ConfigParser(interpolation=None)
+        parser.read(ini, encoding="utf-8")
+        value = parser.get("pytest", INI, fallback="")
+    elif project.is_file():
+        tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {})
+        value = {**tool.get("ini_options", {}), **tool}.get(INI, "")
+    lines = value.split("\n") if isinstance(value, str) else value
+    return [line.strip() for line in lines if line.strip()]
 
 
 def merged(place: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from lab.plugin import judges, knobs, models, notebook, options, scorers
 from lab.plugin.lifecycle import Lifecycle, register_studies
+from lab.study import INI, BrokenStudy, register_named
 
 FIXTURES = {
     "lab-knobs": knobs,
@@ -18,6 +19,7 @@ FIXTURES = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
+    parser.addini(INI, "studies of this project that no installed package names, as module:STUDY", type="linelist")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist and Allure look at their options, which --lab-plan takes back
@@ -25,6 +27,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[options.SETTINGS] = settings = options.read(config)
     if settings.plan:
         vars(config.option).update(dist="no", allure_report_dir=None)  # workers are for work, Allure is for results
+    try:
+        register_named(config.getini(INI), config.rootpath)
+    except (BrokenStudy, ValueError) as error:
+        raise pytest.UsageError(f"{INI}: {error}") from None
     for name, module in FIXTURES.items():
         config.pluginmanager.register(module, name)
     config.pluginmanager.register(Lifecycle(config), "lab-lifecycle")
