@@ -58,6 +58,10 @@ def _of_fixture(definition: pytest.FixtureDef[Any]) -> dict[str, Any]:
     return {} if definition.func.__module__.startswith("_pytest") else knobs_of(definition.func)
 
 
+BARS = ("bar", "bound", "threshold")
+"""What one may call a bar when one looks for its knob."""
+
+
 def refuse_unknown(experiments: Mapping[str, Iterable[str]], settings: Settings) -> None:
     """Raises UsageError for a knob on the command line that none of these experiments has; `experiments` are by id."""
     known = {f"{owner}.{knob}" for owner, names in experiments.items() for knob in names}
@@ -66,8 +70,9 @@ def refuse_unknown(experiments: Mapping[str, Iterable[str]], settings: Settings)
         for owner, knob, _ in asked:
             if not any(name == f"{owner}.{knob}" if owner else name.endswith(f".{knob}") for name in known):
                 listed = ", ".join(sorted(known)) or "none"
-                what = f"no knob {f'{owner}.' if owner else ''}{knob}"
-                raise pytest.UsageError(f"{flag}: {what} (a bar is none: it stands in the page); known knobs: {listed}")
+                what = f"no knob {f'{owner}.' if owner else ''}{knob}; known knobs: {listed}"
+                hint = "; a bar is none, it stands in the page" if knob in BARS else ""
+                raise pytest.UsageError(f"{flag}: {what}{hint}")
 
 
 # What a run sets them to ----------------------------------------------------------------------------------
