@@ -482,7 +482,12 @@ def test_every_flag_has_a_help_line_and_names_its_ini_twin(inner):
     assert twins == {f"--lab-{name}" for name in "models set load inconclusive results seeds cache force".split()}
     assert shown.keys() - twins == {f"--lab-{name}" for name in "sweep resume freeze plan dry-run supersedes".split()}
     inis = set(re.findall(r"\n  (lab_\w+)", settings))
-    assert inis == {flag[2:].replace("-", "_") for flag in twins} | {"lab_refuted", "lab_owner", "lab_links", "lab_studies"}
+    assert inis == {flag[2:].replace("-", "_") for flag in twins} | {
+        "lab_refuted",
+        "lab_owner",
+        "lab_links",
+        "lab_studies",
+    }
 
 
 def test_how_models_are_loaded_is_one_flag(suite, pytester):
