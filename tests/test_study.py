@@ -55,6 +55,13 @@ def test_a_study_that_is_not_there_is_one_line(project):
     assert len(done.errlines) == 1
 
 
+def test_a_plugin_of_a_study_that_is_not_there_is_one_line(project):
+    (project.path / "coins.py").write_text(COINS.replace('plugins=("coins",)', 'plugins=("coin_fixtures",)'))
+    run = project.runpytest_subprocess("-q")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines(["ERROR: the study coins cannot be loaded: No module named 'coin_fixtures'"])
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [

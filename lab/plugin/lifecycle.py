@@ -41,11 +41,15 @@ if TYPE_CHECKING:
 
 
 def register_studies(config: pytest.Config) -> None:
-    """Registers the plugins of all studies with pytest, each once."""
+    """Registers the plugins of all studies with pytest, each once. Raises UsageError for one that is not there."""
     for study in studies():
         for name in study.plugins:
-            if not config.pluginmanager.hasplugin(name):  # a conftest may name it, too
+            if config.pluginmanager.hasplugin(name):  # a conftest may name it, too
+                continue
+            try:
                 config.pluginmanager.register(import_module(name), name)
+            except ImportError as error:
+                raise pytest.UsageError(f"the study {study.name} cannot be loaded: {error}") from error
 
 
 class Lifecycle:

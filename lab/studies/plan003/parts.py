@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 from lab.commands.report import add_places
@@ -28,26 +30,28 @@ def _paper(places: Places) -> Path:
     return places.output / "paper"
 
 
-def _is_of_plan(record: Record) -> bool:
-    """Whether anything of the plan was run: a project without it hears nothing of it."""
-    return any(cell.phase in PHASES_OF_PLAN for cell in record.cells)
+def _of_plan(part: Callable[[Record, Places], Made]) -> Callable[[Record, Places], Made]:
+    """A part that is made only where something of the plan was run: a project without it hears nothing of it."""
+
+    @wraps(part)
+    def made(record: Record, places: Places) -> Made:
+        return part(record, places) if any(cell.phase in PHASES_OF_PLAN for cell in record.cells) else ([], [])
+
+    return made
 
 
+@_of_plan
 def figures(record: Record, places: Places) -> Made:
-    if not _is_of_plan(record):
-        return [], []
     return write_figures(record, places.figures, _paper(places) / "figures")
 
 
+@_of_plan
 def negative(record: Record, places: Places) -> Made:
-    if not _is_of_plan(record):
-        return [], []
     return [write_whole(places.output / "negative_results.md", negative_results(record).encode())], []
 
 
+@_of_plan
 def paper(record: Record, places: Places) -> Made:
-    if not _is_of_plan(record):
-        return [], []
     try:
         return write_paper(record, _paper(places))
     except Missing as why:
@@ -55,9 +59,8 @@ def paper(record: Record, places: Places) -> Made:
         return [], [str(why)]
 
 
+@_of_plan
 def status(record: Record, places: Places) -> Made:
-    if not _is_of_plan(record):
-        return [], []
     told = progress(record, places.figures, _paper(places), work.read(places.output, PHASES_3))
     return [write_whole(places.output / "progress.md", told.encode())], []
 
